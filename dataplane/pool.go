@@ -1,0 +1,82 @@
+package dataplane
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/dunlin-io/dunlin/core/invariant"
+	"github.com/dunlin-io/dunlin/core/magazine"
+)
+
+// MinChunkBytes and MaxChunkBytes bound a chunk: the sizes that AF_XDP takes in aligned mode.
+const (
+	MinChunkBytes = 2048
+	MaxChunkBytes = 4096
+)
+
+// magazineRounds is the frames in a magazine: one burst.
+const magazineRounds = MaxBurst
+
+// PoolConfig describes a frame memory.
+type PoolConfig struct {
+	ChunkBytes int // 2048 or 4096
+	Caches     int // most caches, one for each worker and each port that runs on a thread of its own
+}
+
+// Pool is a frame memory: equal chunks of bytes, given out by number through per-worker caches.
+type Pool struct {
+	mem   []byte
+	shift uint
+	count uint32
+	depot *magazine.Depot
+	owner []uint8 // under invariants: 1 while free
+}
+
+// NewPool divides mem into chunks, all free. The pool keeps mem; whoever mapped it unmaps it last.
+func NewPool(mem []byte, c PoolConfig) (*Pool, error) {
+	if c.ChunkBytes != MinChunkBytes && c.ChunkBytes != MaxChunkBytes {
+		return nil, fmt.Errorf("dataplane: chunk of %d bytes: want %d or %d",
+			c.ChunkBytes, MinChunkBytes, MaxChunkBytes)
+	}
+	n := len(mem) / c.ChunkBytes
+	if n < 1 || len(mem)%c.ChunkBytes != 0 {
+		return nil, fmt.Errorf("dataplane: frame memory of %d bytes: want a multiple of %d",
+			len(mem), c.ChunkBytes)
+	}
+	depot, err := magazine.New(n, magazineRounds, c.Caches+1)
+	if err != nil {
+		return nil, fmt.Errorf("dataplane: pool: %w", err)
+	}
+	p := &Pool{mem: mem, shift: uint(bits.TrailingZeros(uint(c.ChunkBytes))), count: uint32(n),
+		depot: depot}
+	if invariant.Enabled {
+		p.owner = make([]uint8, n)
+	}
+	seed, err := p.Cache()
+	if err != nil {
+		return nil, err
+	}
+	for i := n - 1; i >= 0; i-- { // the lowest come out first
+		seed.Free(uint32(i))
+	}
+	seed.Drain()
+	return p, nil
+}
+
+// Cache returns a new cache for one thread.
+func (p *Pool) Cache() (*Cache, error) {
+	c, err := p.depot.Cache()
+	if err != nil {
+		return nil, fmt.Errorf("dataplane: pool: %w", err)
+	}
+	return &Cache{pool: p, magazines: c}, nil
+}
+
+// Chunks is the number of chunks.
+func (p *Pool) Chunks() int { return int(p.count) }
+
+// ChunkBytes is the size of a chunk.
+func (p *Pool) ChunkBytes() int { return 1 << p.shift }
+
+// Stored counts the free frames in the depot, for an audit while no cache trades.
+func (p *Pool) Stored() int { return p.depot.Stored() }

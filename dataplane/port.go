@@ -1,0 +1,124 @@
+package dataplane
+
+import (
+	"fmt"
+
+	"github.com/dunlin-io/dunlin/core/ring"
+)
+
+// Rings are the runtime's ends of a port's four rings.
+type Rings struct {
+	Fill       ring.Producer[uint64]    // empty chunks for receiving
+	Completion ring.Consumer[uint64]    // chunks whose transmission is over
+	Rx         ring.Consumer[ring.Desc] // received
+	Tx         ring.Producer[ring.Desc] // to transmit
+}
+
+// Kick is what came of waking the other side.
+type Kick uint8
+
+const (
+	KickDone    Kick = iota // it has taken what was published
+	KickAgain               // it has taken a part: kick again
+	KickBlocked             // it cannot take more now: try at a later Flush
+	KickDown                // the interface or the peer is gone
+)
+
+// Doorbell wakes whoever is on the other side of a port. It is called at most a few times a burst,
+// and only while the other side's need-wakeup flag is set.
+type Doorbell interface {
+	KickTx() Kick // transmit descriptors were published
+	KickRx()      // fill entries were published
+}
+
+// PortConfig says how a port uses its pool.
+type PortConfig struct {
+	// FillChunks is how many chunks to lend to the other side for receiving; 0 means a fill ring's
+	// worth. The pool must have more, or nothing is left to transmit from.
+	FillChunks int
+}
+
+// Counters are what a port did since it was made. They belong to the port's thread.
+type Counters struct {
+	RxFrames, RxPackets uint64
+	TxFrames            uint64
+	Kicks               uint64 // system calls or doorbells to transmit
+	KicksAgain          uint64 // ... that took only a part of what waited
+	KicksBlocked        uint64 // ... after which output stayed unsent
+	FillStarved         uint64 // turns in which the pool had no chunk to lend
+	RxTooLong           uint64 // packets of more than MaxSegments frames, dropped
+	BadDescriptors      uint64 // from the other side: outside the frame memory
+}
+
+// Lent is what a port has given to the other side: for the audit of frames.
+type Lent struct {
+	Rx int // fill, being filled, or received and not yet taken
+	Tx int // staged, being sent, or sent and not yet reaped
+}
+
+const (
+	// refillBatch is the fewest chunks worth a store to the shared fill index. (guess: a quarter of
+	// a burst; the ring is never that close to empty)
+	refillBatch = 16
+	// reapBatch is the same for the completion ring.
+	reapBatch = 16
+	// maxKicks bounds the system calls of one Flush. A full ring of 4,096 at 32 a call.
+	maxKicks = 128
+)
+
+// Port is a Link over four rings. See the package's picture; it belongs to one thread.
+type Port struct {
+	rings   Rings
+	pool    *Pool
+	cache   *Cache
+	bell    Doorbell
+	fill    uint32 // target for lent
+	lent    uint32 // chunks at the other side for receiving
+	staged  uint32 // written to the tx ring, not yet published
+	sending uint32 // published or staged, not yet reaped
+	stalled bool   // published output that the other side could not take
+	down    bool
+	skip    bool // inside a packet that was too long
+	counts  Counters
+}
+
+// NewPort returns a port and fills its fill ring. The cache is the thread's; the port takes chunks
+// to lend from it and returns sent ones to it.
+func NewPort(r Rings, cache *Cache, bell Doorbell, c PortConfig) (*Port, error) {
+	fill := uint32(c.FillChunks)
+	if fill == 0 {
+		fill = min(r.Fill.Size(), uint32(cache.pool.Chunks()/2))
+	}
+	if c.FillChunks < 0 || fill > r.Fill.Size() || int(fill) >= cache.pool.Chunks() {
+		return nil, fmt.Errorf("dataplane: lending %d chunks: the fill ring has %d entries and the "+
+			"pool %d chunks, and some must stay to transmit from", c.FillChunks, r.Fill.Size(),
+			cache.pool.Chunks())
+	}
+	p := &Port{rings: r, pool: cache.pool, cache: cache, bell: bell, fill: fill}
+	p.refill()
+	return p, nil
+}
+
+// Counters returns a copy of the counts.
+func (p *Port) Counters() Counters { return p.counts }
+
+// Lent returns what the other side holds.
+func (p *Port) Lent() Lent { return Lent{Rx: int(p.lent), Tx: int(p.sending)} }
+
+// Down reports whether the other side is gone; such a port neither receives nor sends.
+func (p *Port) Down() bool { return p.down }
+
+// Broken reports whether the other side ever published an index that it cannot have.
+func (p *Port) Broken() bool {
+	r := &p.rings
+	return r.Fill.Broken() || r.Completion.Broken() || r.Rx.Broken() || r.Tx.Broken()
+}
+
+// Arm asks the other side (true) to wake us when it publishes, because we are about to sleep, or
+// tells it (false) that we poll. Look at Pending between arming and sleeping.
+func (p *Port) Arm(on bool) { p.rings.Rx.SetNeedWakeup(on) }
+
+// Cache is the cache that the port works with: the thread's.
+func (p *Port) Cache() *Cache { return p.cache }
+
+var _ Link = (*Port)(nil)
