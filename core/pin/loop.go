@@ -1,0 +1,229 @@
+// Package pin is the door to CPUs: it gives a core.Host a thread, a CPU and a clock, and turns it.
+//
+//	Run:  lock thread, pin to CPU
+//	      ┌─> now = clock; Host.Step(now) ── work ──┐
+//	      │      │ idle for Spin                    │
+//	      │      v                                  │
+//	      │   arm all waiters, look again, sleep    │
+//	      └──────┴──────────────────────────────────┘
+//
+// A loop parks in one ppoll over the file descriptors of its waiters and an event of its own. Arming
+// comes before the last look and the last look before sleeping, so that input which arrives in
+// between either is seen or wakes the poll. A parked loop sits in a blocking system call, where it
+// holds no P of Go's scheduler, so it never holds up a garbage collection; a spinning loop is
+// interrupted by the collector's signal.
+//
+// Other threads reach a loop with Do (run this between two steps) and Stop; both cost the loop one
+// load a turn. Threads that Go starts later do not inherit the affinity of a pinned loop: once
+// LockOSThread was called, the Go runtime clones new threads from an unpinned template thread.
+package pin
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dunlin-io/dunlin/core"
+)
+
+// Waiter is something whose input can wake a parked loop.
+type Waiter interface {
+	FD() int       // polled for input; it must stay open while the loop runs
+	Arm(on bool)   // ask the other side to wake us, or say that we poll; on the loop's thread
+	Pending() bool // input waits: do not sleep; pure
+	Drain()        // the poll said that FD has input: reset it if it does not reset itself
+}
+
+// Options of a loop.
+type Options struct {
+	Name    string     // the thread's name in ps -L, at most 15 bytes
+	CPU     int        // to run on; -1 for any
+	Spin    core.Time  // idle for so long before parking; core.Never: spin for ever
+	Host    *core.Host // what to turn
+	Waiters []Waiter   // what may wake it, besides time, Do and Stop
+}
+
+// Loop turns one host on one thread.
+type Loop struct {
+	o       Options
+	clock   Clock
+	event   *Event
+	park    parking
+	job     atomic.Pointer[job]
+	stop    atomic.Bool
+	running bool // between Run's begin and end; under mu
+	ended   bool
+	mu      sync.Mutex // callers of Do and Stop
+	thread  atomic.Int32
+	parks   atomic.Uint64 // written by the loop only
+}
+
+type job struct {
+	f    func()
+	done chan struct{}
+}
+
+// New returns a loop that does not run yet.
+func New(o Options) (*Loop, error) {
+	if o.Host == nil || o.Spin < 0 || len(o.Name) > 15 {
+		return nil, fmt.Errorf("pin: loop %q: want a host, a spin time of at least 0 (is %d) and a "+
+			"name of at most 15 bytes", o.Name, o.Spin)
+	}
+	if o.CPU >= 0 {
+		allowed, err := Allowed()
+		if err != nil {
+			return nil, err
+		}
+		if !allowed.IsSet(o.CPU) {
+			return nil, fmt.Errorf("pin: loop %q: CPU %d is not among those this process may use (%s)",
+				o.Name, o.CPU, allowed)
+		}
+	}
+	event, err := NewEvent()
+	if err != nil {
+		return nil, err
+	}
+	l := &Loop{o: o, clock: NewClock(), event: event}
+	l.park.init(event, o.Waiters)
+	return l, nil
+}
+
+// ErrEnded is what Do and Run return after the loop ended.
+var ErrEnded = errors.New("pin: the loop has ended")
+
+// Run turns the loop on the calling goroutine, which it locks to its thread, until Stop. It may be
+// called once.
+func (l *Loop) Run() error {
+	l.mu.Lock()
+	if l.running || l.ended {
+		l.mu.Unlock()
+		return ErrEnded
+	}
+	l.running = true
+	l.mu.Unlock()
+
+	runtime.LockOSThread()
+	// The thread is not unlocked: a goroutine that ends locked takes its thread, and the
+	// thread's affinity and name, with it.
+	err := l.settle()
+	if err == nil {
+		l.turn()
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running, l.ended = false, true
+	if j := l.job.Swap(nil); j != nil {
+		j.f()
+		close(j.done)
+	}
+	l.event.Close()
+	return err
+}
+
+// settle moves the thread to its CPU.
+func (l *Loop) settle() error {
+	l.thread.Store(int32(unix.Gettid()))
+	if l.o.CPU >= 0 {
+		var set unix.CPUSet
+		set.Set(l.o.CPU)
+		if err := unix.SchedSetaffinity(0, &set); err != nil {
+			return fmt.Errorf("pin: loop %q to CPU %d: %w", l.o.Name, l.o.CPU, err)
+		}
+	}
+	return setThreadName(l.o.Name)
+}
+
+// turn is the loop.
+func (l *Loop) turn() {
+	host, spin := l.o.Host, l.o.Spin
+	now := l.clock.Now()
+	worked := now
+	for !l.stop.Load() {
+		if l.job.Load() != nil {
+			l.runJob()
+		}
+		if host.Step(now) > 0 {
+			now = l.clock.Now()
+			worked = now
+			continue
+		}
+		if now-worked >= spin && spin != core.Never {
+			if l.sleep(now) {
+				now = l.clock.Now()
+				worked = now
+				continue
+			}
+		}
+		now = l.clock.Now()
+	}
+}
+
+// sleep parks unless something came up in the meantime, and reports whether it did park.
+func (l *Loop) sleep(now core.Time) bool {
+	l.park.arm(true)
+	parked := false
+	if !l.park.pending() && l.job.Load() == nil && !l.stop.Load() {
+		if next := l.o.Host.Next(now); next > now {
+			wait := core.Never
+			if next != core.Never {
+				wait = next - now
+			}
+			l.park.wait(wait)
+			l.parks.Store(l.parks.Load() + 1)
+			parked = true
+		}
+	}
+	l.park.arm(false)
+	return parked
+}
+
+func (l *Loop) runJob() {
+	if j := l.job.Swap(nil); j != nil {
+		j.f()
+		close(j.done)
+	}
+}
+
+// Do runs f on the loop's thread between two steps and returns when it is done. Before Run and after
+// the loop's end it runs f on the caller's thread: then nobody else touches what the loop owned. It
+// must not be called from the loop itself.
+func (l *Loop) Do(f func()) {
+	l.mu.Lock()
+	if !l.running {
+		defer l.mu.Unlock()
+		f()
+		return
+	}
+	j := &job{f: f, done: make(chan struct{})}
+	l.job.Store(j)
+	l.event.Signal()
+	l.mu.Unlock()
+	<-j.done
+}
+
+// AddWaiter adds a waiter; only from Do, or before Run.
+func (l *Loop) AddWaiter(w Waiter) { l.park.add(w) }
+
+// RemoveWaiter takes a waiter out; only from Do, or before Run.
+func (l *Loop) RemoveWaiter(w Waiter) { l.park.remove(w) }
+
+// Stop ends the loop soon after. It may be called from anywhere, also more than once.
+func (l *Loop) Stop() {
+	l.stop.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.event.Signal()
+	}
+}
+
+// Thread is the kernel's id of the loop's thread, 0 before it runs.
+func (l *Loop) Thread() int { return int(l.thread.Load()) }
+
+// Parks is how often the loop slept.
+func (l *Loop) Parks() uint64 { return l.parks.Load() }
