@@ -1,0 +1,32 @@
+package iokernel
+
+import "github.com/dunlin-io/dunlin/dataplane"
+
+// queue is one NIC queue and the packets that wait to go out on it.
+type queue struct {
+	link    dataplane.Link
+	cache   *dataplane.Cache
+	burst   [dataplane.MaxBurst]dataplane.Frame // what Recv filled
+	out     [maxOut]dataplane.Frame             // taken from runtimes, not yet taken by the link
+	backlog int                                 // frames in out
+	counts  QueueCounters
+}
+
+// maxOut is the frames that may wait for a link that is full: one burst and the packet at its edge.
+// Nothing more is taken from runtimes while fewer than a packet's frames fit.
+const maxOut = dataplane.MaxBurst + dataplane.MaxSegments
+
+// QueueCounters are what a queue's packets came to. They belong to the Dataplane's thread.
+type QueueCounters struct {
+	RxPackets, RxBytes uint64
+	TxPackets, TxBytes uint64
+	Drops              [DropCount]uint64 // DropMalformed and DropNoEndpoint
+	NoFrames           uint64            // turns in which no frame was free to send from
+	TxFull             uint64            // turns in which the link did not take all
+}
+
+// QueueCounters returns a copy of a queue's counts.
+func (d *Dataplane) QueueCounters(i int) QueueCounters { return d.queues[i].counts }
+
+// Held is how many frames of a queue's pool the Dataplane holds, for an audit.
+func (d *Dataplane) Held(i int) int { return d.queues[i].backlog }
