@@ -140,7 +140,7 @@ func (p *port) packet(at, n uint32) (uint32, Violation) {
 			return 0, ViolationAddress
 		case d.Len == 0 || d.Options&^ring.OptionMore != 0:
 			return 0, ViolationOptions
-		case !p.returned(f.Index):
+		case !p.returned(f.Index) || p.inHand(k, f.Index):
 			return 0, ViolationDuplicate
 		}
 		if d.Options&ring.OptionMore == 0 {
@@ -151,6 +151,16 @@ func (p *port) packet(at, n uint32) (uint32, Violation) {
 		p.sent[k] = f
 	}
 	return 0, ViolationNone
+}
+
+// inHand reports whether the chunk is among the first k of the packet in hand.
+func (p *port) inHand(k, chunk uint32) bool {
+	for _, f := range p.sent[:k] {
+		if f.Index == chunk {
+			return true
+		}
+	}
+	return false
 }
 
 // take copies the packet of k frames in p.sent into frames of the queue, gives the worker its own
@@ -177,7 +187,7 @@ func (d *Dataplane) take(r *Runtime, p *port, q *queue, k uint32) bool {
 
 // complete stages a chunk on the worker's completion ring.
 func (p *port) complete(f dataplane.Frame) {
-	p.ledger[f.Index] = place{inCompletion, p.number, p.far.Completion.Index() + p.done}
+	p.ledger[f.Index] = place{p.completed + uint64(p.done), inCompletion, p.number}
 	p.far.Completion.Set(p.done, p.runtime.pool.Addr(f))
 	p.done++
 }

@@ -5,7 +5,8 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane"
 )
 
-// returned reports whether the runtime has the chunk: the entry that gave it back was consumed.
+// returned reports whether the runtime has the chunk: the entry that gave it back was consumed. It
+// looks at the runtime's index only when the last look does not answer.
 func (p *port) returned(chunk uint32) bool {
 	at := p.ledger[chunk]
 	if at.ring == inNone {
@@ -13,11 +14,13 @@ func (p *port) returned(chunk uint32) bool {
 	}
 	owner := p.runtime.ports[at.port]
 	if at.ring == inRx {
-		return owner.far.Rx.Consumed(at.index) ||
-			owner.far.Rx.Outstanding() == 0 || owner.far.Rx.Consumed(at.index)
+		far := &owner.far.Rx
+		return at.entry < owner.received-uint64(far.Unreleased()) ||
+			at.entry < owner.received-uint64(far.Outstanding())
 	}
-	return owner.far.Completion.Consumed(at.index) ||
-		owner.far.Completion.Outstanding() == 0 || owner.far.Completion.Consumed(at.index)
+	far := &owner.far.Completion
+	return at.entry < owner.completed-uint64(far.Unreleased()) ||
+		at.entry < owner.completed-uint64(far.Outstanding())
 }
 
 // deliver copies a packet from pool's frames into chunks that the worker gave, and stages them on its
@@ -59,7 +62,7 @@ func (p *port) deliver(pool *dataplane.Pool, packet []dataplane.Frame) (Drop, Vi
 		if total > 0 {
 			d.Options = ring.OptionMore
 		}
-		p.ledger[f] = place{inRx, p.number, p.far.Rx.Index() + p.staged + uint32(i)}
+		p.ledger[f] = place{p.received + uint64(p.staged) + uint64(i), inRx, p.number}
 		p.far.Rx.Set(p.staged+uint32(i), d)
 	}
 	p.staged += uint32(need)
@@ -101,12 +104,14 @@ func (s *source) copyTo(dst []byte) {
 func (p *port) publish() {
 	if p.done > 0 {
 		p.far.Completion.Submit(p.done)
+		p.completed += uint64(p.done)
 		p.done = 0
 	}
 	if p.staged == 0 {
 		return
 	}
 	p.far.Rx.Submit(p.staged)
+	p.received += uint64(p.staged)
 	p.staged = 0
 	if p.far.Rx.NeedWakeup() {
 		p.runtime.counts.Wakes++

@@ -60,11 +60,8 @@ func (p *Producer[T]) NeedWakeup() bool { return p.flags.Load()&FlagNeedWakeup !
 // Broken reports whether the consumer's index ever was one it cannot have.
 func (p *Producer[T]) Broken() bool { return p.broken }
 
-// Index is the index of the next entry that Submit will publish: a position that Consumed answers.
-func (p *Producer[T]) Index() uint32 { return p.next }
-
-// Consumed reports whether the entry submitted at index at was released, by the last look.
-func (p *Producer[T]) Consumed(at uint32) bool { return int32(p.consumed-at) > 0 }
+// Unreleased is how many submitted entries the consumer had not released at the last look.
+func (p *Producer[T]) Unreleased() uint32 { return p.next - p.consumed }
 
 // Size is the number of entries.
 func (p *Producer[T]) Size() uint32 { return p.mask + 1 }
