@@ -50,8 +50,10 @@ func checkWords(t *Tree) []Finding {
 		for i, line := range lines(source) {
 			for _, w := range all {
 				if hit := w.pattern.FindString(line); hit != "" {
-					found = append(found, Finding{path, i + 1,
-						strings.Trim(hit, " \t\"'=:(`") + ": " + w.text})
+					found = append(found, Finding{
+						path, i + 1,
+						strings.Trim(hit, " \t\"'=:(`") + ": " + w.text,
+					})
 				}
 			}
 		}
