@@ -51,8 +51,9 @@ func Segments(frames []Frame) int {
 // Link is a way for packets in and out. A packet is never split between two calls: what Recv
 // returned and what Send accepted ends at a packet's end.
 type Link interface {
-	// Recv fills dst with received frames and returns how many. Ownership of the first n moves to
-	// the caller, who gives each back through a Cache or Send. dst has room for MaxSegments at least.
+	// Recv fills dst with received packets and returns how many frames. Ownership of the first n
+	// moves to the caller, who gives each back through a Cache or Send. A packet that does not fit
+	// into the rest of dst stays; room for MaxSegments takes any.
 	Recv(dst []Frame) (n int)
 	// Send takes frames for transmission. Ownership of the first n moves to the link, which returns
 	// them to the pool once sent; the rest stays the caller's.
