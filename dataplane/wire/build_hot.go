@@ -8,43 +8,35 @@ func PutEthernet(b []byte, dst, src MAC, et EtherType) {
 	e.SetEtherType(et)
 }
 
-// PutUDP4 writes all UDP4Bytes bytes of headers for a payload of the given length over IPv4 and returns their Packet. The
-// IP id is 0 with DF set, the UDP checksum 0 (none) until UpdateUDPChecksum. It panics when the payload is longer than
-// MaxUDP4Payload.
+// PutUDP4 writes all UDP4Bytes bytes of headers for a payload of the given length over IPv4 and
+// returns their Packet. The IP id is 0 with DF set, the UDP checksum 0 (none) until
+// UpdateUDPChecksum. It panics when the payload is longer than MaxUDP4Payload.
 func PutUDP4(b []byte, f *UDPFlow, payload int) Packet {
-	p := Packet{
-		Kind: KindUDP4, EtherType: EtherTypeIPv4,
-		L3: EthernetBytes, L4: EthernetBytes + IPv4Bytes, Payload: UDP4Bytes,
-		PayloadLen: udpPayloadLen(payload, MaxUDP4Payload),
-	}
+	checkPayload(payload, MaxUDP4Payload)
+	const l3, l4 = EthernetBytes, EthernetBytes + IPv4Bytes
 	w := (*[UDP4Bytes]byte)(b)
-	PutEthernet(w[:], f.DstMAC, f.SrcMAC, EtherTypeIPv4)
-	h := IPv4(w[EthernetBytes : EthernetBytes+IPv4Bytes])
-	fresh4(h, ProtocolUDP, ipv4Len(p))
-	h.SetSrc(f.Src.As4())
-	h.SetDst(f.Dst.As4())
-	h.UpdateChecksum()
-	putUDP(w[EthernetBytes+IPv4Bytes:], f, payload)
-	return p
+	*(*MAC)(w[0:6]) = f.DstMAC
+	*(*MAC)(w[6:12]) = f.SrcMAC
+	Ethernet(w[:l3]).SetEtherType(EtherTypeIPv4)
+	addrs := uint64(f.Src.uint32())<<32 | uint64(f.Dst.uint32())
+	putIPv4((*[IPv4Bytes]byte)(w[l3:l4]), ProtocolUDP, IPv4Bytes+UDPBytes+payload, addrs)
+	putUDP((*[UDPBytes]byte)(w[l4:]), f, payload)
+	return Packet{KindUDP4, EtherTypeIPv4, l3, l4, UDP4Bytes, uint32(payload)}
 }
 
-// PutUDP6 writes all UDP6Bytes bytes of headers for a payload of the given length over IPv6 and returns their Packet. The
-// UDP checksum is 0, which IPv6 forbids: UpdateUDPChecksum must follow once the payload stands. It panics when the
-// payload is longer than MaxUDP6Payload.
+// PutUDP6 writes all UDP6Bytes bytes of headers for a payload of the given length over IPv6 and
+// returns their Packet. The UDP checksum is 0, which IPv6 forbids: UpdateUDPChecksum must follow
+// once the payload stands. It panics when the payload is longer than MaxUDP6Payload.
 func PutUDP6(b []byte, f *UDPFlow, payload int) Packet {
-	p := Packet{
-		Kind: KindUDP6, EtherType: EtherTypeIPv6,
-		L3: EthernetBytes, L4: EthernetBytes + IPv6Bytes, Payload: UDP6Bytes,
-		PayloadLen: udpPayloadLen(payload, MaxUDP6Payload),
-	}
+	checkPayload(payload, MaxUDP6Payload)
+	const l3, l4 = EthernetBytes, EthernetBytes + IPv6Bytes
 	w := (*[UDP6Bytes]byte)(b)
-	PutEthernet(w[:], f.DstMAC, f.SrcMAC, EtherTypeIPv6)
-	h := IPv6(w[EthernetBytes : EthernetBytes+IPv6Bytes])
-	fresh6(h, ProtocolUDP, ipv6Len(p))
-	h.SetSrc(f.Src.Addr)
-	h.SetDst(f.Dst.Addr)
-	putUDP(w[EthernetBytes+IPv6Bytes:], f, payload)
-	return p
+	*(*MAC)(w[0:6]) = f.DstMAC
+	*(*MAC)(w[6:12]) = f.SrcMAC
+	Ethernet(w[:l3]).SetEtherType(EtherTypeIPv6)
+	putIPv6((*[IPv6Bytes]byte)(w[l3:l4]), ProtocolUDP, UDPBytes+payload, &f.Src.Addr, &f.Dst.Addr)
+	putUDP((*[UDPBytes]byte)(w[l4:]), f, payload)
+	return Packet{KindUDP6, EtherTypeIPv6, l3, l4, UDP6Bytes, uint32(payload)}
 }
 
 // PutUDP is PutUDP4 or PutUDP6, whichever the flow's addresses ask for.
@@ -55,29 +47,29 @@ func PutUDP(b []byte, f *UDPFlow, payload int) Packet {
 	return PutUDP4(b, f, payload)
 }
 
-func putUDP(b []byte, f *UDPFlow, payload int) {
-	u := UDP((*[UDPBytes]byte)(b)[:])
+func putUDP(w *[UDPBytes]byte, f *UDPFlow, payload int) {
+	u := UDP(w[:])
 	u.SetSrcPort(f.Src.Port)
 	u.SetDstPort(f.Dst.Port)
 	u.SetLen(UDPBytes + payload)
 	u.SetChecksum(0)
 }
 
-// SetUDPLengths gives a UDP packet another payload length: it writes the IP and UDP lengths and the IPv4 header checksum,
-// and clears the UDP checksum, which for IPv6 must be computed again before the packet is sent. It returns p with the
-// new length and panics when no UDP packet can be that long.
+// SetUDPLengths gives a UDP packet another payload length: it writes the IP and UDP lengths and the
+// IPv4 header checksum, and clears the UDP checksum, which for IPv6 must be computed again before
+// the packet is sent. It returns p with the new length and panics when no UDP packet can be that
+// long.
 func SetUDPLengths(b []byte, p Packet, payload int) Packet {
 	if p.Kind == KindUDP6 {
-		p.PayloadLen = udpPayloadLen(payload, MaxUDP6Payload)
-		IPv6(b[p.L3:p.L4]).SetPayloadLen(ipv6Len(p))
+		checkPayload(payload, MaxUDP6Payload)
+		IPv6(b[p.L3:p.L4]).SetPayloadLen(UDPBytes + payload)
 	} else {
-		p.PayloadLen = udpPayloadLen(payload, MaxUDP4Payload)
-		h := IPv4(b[p.L3:p.L4])
-		h.SetTotalLen(ipv4Len(p))
-		h.UpdateChecksum()
+		checkPayload(payload, MaxUDP4Payload)
+		IPv4(b[p.L3:p.L4]).replaceTotalLen(IPv4Bytes + UDPBytes + payload)
 	}
 	u := UDP(b[p.L4:p.Payload])
 	u.SetLen(UDPBytes + payload)
 	u.SetChecksum(0)
+	p.PayloadLen = uint32(payload)
 	return p
 }

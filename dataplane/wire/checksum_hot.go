@@ -15,15 +15,26 @@ func (h IPv4) sum() uint64 {
 
 func (h IPv4) sumOK() bool { return fold16(h.sum()) == 0xFFFF }
 
-// UpdateChecksum writes the checksum of a header without options, whatever was in the field before.
+// UpdateChecksum writes the checksum of a header without options, whatever was in the field before:
+// it subtracts the old value from the sum, because clearing the field first would stall the loads
+// that follow. No header sums to zero, so the two zeros of ones' complement cannot be confused.
 func (h IPv4) UpdateChecksum() {
-	h.setChecksum(0)
-	h.setChecksum(^bits.ReverseBytes16(fold16(h.sum())))
+	sum := uint64(bits.ReverseBytes16(fold16(h.sum()))) + uint64(^h.Checksum())
+	h.setChecksum(^fold16(sum))
 }
 
-// pseudoSum begins a UDP checksum: addresses, protocol, UDP length (RFC 768; RFC 8200, section 8.1).
-func pseudoSum(first []byte, p Packet) Sum {
-	var s Sum
+// replaceTotalLen changes the length and, if the checksum was right, keeps it so (RFC 1624,
+// equation 3).
+func (h IPv4) replaceTotalLen(n int) {
+	sum := uint64(^h.Checksum()) + uint64(^uint16(h.TotalLen())) + uint64(uint16(n))
+	h.SetTotalLen(n)
+	h.setChecksum(^fold16(sum))
+}
+
+// udpSum sums pseudo header (RFC 768; RFC 8200, section 8.1), UDP header with its checksum field as
+// it stands, and payload. missing is how many payload bytes the segments fall short; bytes beyond
+// the payload are left out.
+func udpSum(first []byte, p Packet, more [][]byte) (s Sum, missing int) {
 	if p.Kind == KindUDP6 {
 		s.Add(first[p.L3+8 : p.L3+40])
 	} else {
@@ -31,13 +42,7 @@ func pseudoSum(first []byte, p Packet) Sum {
 	}
 	s.AddUint16(ProtocolUDP)
 	s.AddUint16(uint16(p.PayloadLen + UDPBytes))
-	return s
-}
 
-// udpSum sums pseudo header, UDP header (its checksum field as it stands) and payload. missing is how many payload bytes
-// the segments fall short; bytes beyond the payload are left out.
-func udpSum(first []byte, p Packet, more [][]byte) (s Sum, missing int) {
-	s = pseudoSum(first, p)
 	left := int(p.PayloadLen)
 	n := min(left, len(first)-int(p.Payload))
 	s.Add(first[p.L4 : int(p.Payload)+n])
@@ -50,26 +55,26 @@ func udpSum(first []byte, p Packet, more [][]byte) (s Sum, missing int) {
 	return s, left
 }
 
-// UpdateUDPChecksum writes the UDP checksum of a packet that Parse accepted or PutUDP built, whatever was in the field
-// before. more holds the packet's further segments, in order. A sum of zero is sent as 0xFFFF, because zero means
-// "none". It panics when the segments hold less than the payload.
+// UpdateUDPChecksum writes the UDP checksum of a packet that Parse accepted or PutUDP built,
+// whatever was in the field before. more holds the packet's further segments, in order. A sum of
+// zero is sent as 0xFFFF, because zero means "none". It panics when the segments hold less than the
+// payload.
 func UpdateUDPChecksum(first []byte, p Packet, more ...[]byte) {
-	h := UDP(first[p.L4:p.Payload])
-	h.SetChecksum(0)
 	s, missing := udpSum(first, p, more)
 	if missing != 0 {
 		panicMissing(p.PayloadLen, missing)
 	}
-	sum := s.Checksum()
+	h := UDP(first[p.L4:p.Payload])
+	sum := ^fold16(uint64(s.Fold()) + uint64(^h.Checksum())) // as in IPv4.UpdateChecksum
 	if sum == 0 {
 		sum = 0xFFFF
 	}
 	h.SetChecksum(sum)
 }
 
-// VerifyUDP reports whether the UDP checksum holds. more holds the packet's further segments, in order. Zero means that
-// the sender computed none: right for IPv4 (RFC 768), wrong for IPv6 (RFC 8200, section 8.1). Segments that hold less
-// than the payload are wrong too.
+// VerifyUDP reports whether the checksum of a UDP packet holds. more holds the packet's further
+// segments, in order. Zero means that the sender computed none: right for IPv4 (RFC 768), wrong for
+// IPv6 (RFC 8200, section 8.1). Segments that hold less than the payload are wrong too.
 func VerifyUDP(first []byte, p Packet, more ...[]byte) bool {
 	if UDP(first[p.L4:p.Payload]).Checksum() == 0 {
 		return p.Kind == KindUDP4

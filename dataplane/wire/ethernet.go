@@ -24,7 +24,8 @@ func (t EtherType) String() string { return fmt.Sprintf("0x%04x", uint16(t)) }
 // MAC is an Ethernet address. It compares with ==.
 type MAC [6]byte
 
-// IsMulticast reports whether m is a group address, broadcast included. No frame may carry one as its source.
+// IsMulticast reports whether m is a group address, broadcast included. No frame may carry one as
+// its source.
 func (m MAC) IsMulticast() bool { return m[0]&1 != 0 }
 
 // String gives the form 02:00:00:00:00:01.
@@ -36,7 +37,7 @@ func (m MAC) String() string {
 func ParseMAC(s string) (MAC, error) {
 	var m MAC
 	if len(s) != 3*len(m)-1 {
-		return MAC{}, fmt.Errorf("wire: MAC address %q: want six pairs of digits like 02:00:00:00:00:01", s)
+		return MAC{}, fmt.Errorf("wire: MAC address %q: want the form 02:00:00:00:00:01", s)
 	}
 	for i := range m {
 		hi, lo := nibble(s[3*i]), nibble(s[3*i+1])

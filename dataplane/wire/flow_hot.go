@@ -13,30 +13,33 @@ const (
 	mixD = 0x589965cc75374cc3
 )
 
-// mix multiplies to 128 bits and folds the halves: every bit of either operand reaches the middle of the product, and
-// the fold brings it to both ends. One multiplication, about 4 cycles.
+// mix multiplies to 128 bits and folds the halves: every bit of either operand reaches the middle
+// of the product, and the fold brings it to both ends. One multiplication, about 4 cycles.
 func mix(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo
 }
 
-// FlowHash spreads packets over workers so that a flow stays on one: equal for all packets of a flow, in one direction
-// (it is not symmetric). UDP: both addresses and both ports. KindOther: both addresses. Raw: source MAC and EtherType.
+func load64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
+// FlowHash spreads packets over workers so that a flow stays on one: equal for all packets of a
+// flow, in one direction (it is not symmetric). UDP: both addresses and both ports. KindOther: both
+// addresses. Raw: source MAC and EtherType.
 //
-// Two multiply-and-fold rounds over the fields XORed with constants; all 32 bits are equally good, so a caller may take
-// any of them. It has no key: a sender that knows it can aim all its flows at one worker, which costs nobody but the
-// service that worker serves.
+// Two multiply-and-fold rounds over the fields XORed with constants; all 32 bits are equally good,
+// so a caller may take any of them. It has no key: a sender that knows it can aim all its flows at
+// one worker, which costs nobody but the service that worker serves.
 func FlowHash(b []byte, p Packet) uint32 {
 	var addrs, rest uint64
 	switch {
 	case p.EtherType == EtherTypeIPv4:
-		addrs = binary.LittleEndian.Uint64(b[p.L3+12 : p.L3+20])
+		addrs = load64(b[p.L3+12 : p.L3+20])
 	case p.EtherType == EtherTypeIPv6:
 		a := (*[32]byte)(b[p.L3+8 : p.L3+40])
-		addrs = mix(binary.LittleEndian.Uint64(a[0:8])^mixC, binary.LittleEndian.Uint64(a[8:16])^mixA) ^
-			mix(binary.LittleEndian.Uint64(a[16:24])^mixD, binary.LittleEndian.Uint64(a[24:32])^mixB)
+		addrs = mix(load64(a[0:8])^mixC, load64(a[8:16])^mixA) ^
+			mix(load64(a[16:24])^mixD, load64(a[24:32])^mixB)
 	default:
-		addrs = uint64(binary.LittleEndian.Uint32(b[6:10])) | uint64(binary.LittleEndian.Uint32(b[10:14]))<<32
+		addrs = load64(b[6:14]) // source MAC and EtherType are neighbours
 	}
 	if p.Kind == KindUDP4 || p.Kind == KindUDP6 {
 		rest = uint64(binary.LittleEndian.Uint32(b[p.L4 : p.L4+4]))

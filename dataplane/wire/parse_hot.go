@@ -1,15 +1,16 @@
 package wire
 
-// Parse validates the headers of one received packet. first is the packet's first segment and must hold all headers;
-// total is the packet's length over all segments, at least len(first). What a malformed packet gets is a Reason and a
-// zero Packet; a packet that is sound gets OK, whether or not anybody here wants it (KindOther).
+// Parse validates the headers of one received packet. first is the packet's first segment and must
+// hold all headers; total is the packet's length over all segments, at least len(first). What a
+// malformed packet gets is a Reason and a zero Packet; a packet that is sound gets OK, whether or
+// not anybody here wants it (KindOther).
 //
-// It verifies the IPv4 header checksum but not the UDP checksum (see VerifyUDP): that needs the whole payload, and
-// packets that never left the machine often come without one. Bytes beyond the IP length are Ethernet padding and
-// bytes beyond the UDP length are ignored, as in Linux.
+// It verifies the IPv4 header checksum but not the UDP checksum (see VerifyUDP): that needs the
+// whole payload, and packets that never left the machine often come without one. Bytes beyond the
+// IP length are Ethernet padding and bytes beyond the UDP length are ignored, as in Linux.
 //
-// Addresses are not judged: a caller that answers packets from its own Ethernet address or from multicast asks the
-// views.
+// Addresses are not judged: a caller that answers packets from its own Ethernet address or from
+// multicast asks the views.
 func Parse(first []byte, total int) (Packet, Reason) {
 	if len(first) < EthernetBytes || total < len(first) {
 		return Packet{}, ReasonShort
@@ -27,11 +28,8 @@ func Parse(first []byte, total int) (Packet, Reason) {
 	case et < etherTypeMin:
 		return Packet{}, ReasonLength
 	default:
-		return Packet{
-			Kind: KindRaw, EtherType: et,
-			L3: EthernetBytes, L4: EthernetBytes, Payload: EthernetBytes,
-			PayloadLen: uint32(total - EthernetBytes),
-		}, OK
+		const l3 = EthernetBytes
+		return Packet{KindRaw, et, l3, l3, l3, uint32(total - l3)}, OK
 	}
 }
 
@@ -54,15 +52,16 @@ func parse4(first []byte, total int) (Packet, Reason) {
 	case h.IsFragment():
 		return Packet{}, ReasonFragment
 	}
-	p := Packet{
-		Kind: KindOther, EtherType: EtherTypeIPv4,
-		L3: EthernetBytes, L4: EthernetBytes + IPv4Bytes, Payload: EthernetBytes + IPv4Bytes,
-		PayloadLen: uint32(h.TotalLen() - IPv4Bytes),
-	}
+	const l4 = EthernetBytes + IPv4Bytes
+	carried := h.TotalLen() - IPv4Bytes
 	if h.Protocol() != ProtocolUDP {
-		return p, OK
+		return Packet{KindOther, EtherTypeIPv4, EthernetBytes, l4, l4, uint32(carried)}, OK
 	}
-	return parseUDP(first, p, KindUDP4)
+	payload, reason := parseUDP(first, l4, carried)
+	if reason != OK {
+		return Packet{}, reason
+	}
+	return Packet{KindUDP4, EtherTypeIPv4, EthernetBytes, l4, l4 + UDPBytes, payload}, OK
 }
 
 func parse6(first []byte, total int) (Packet, Reason) {
@@ -80,31 +79,30 @@ func parse6(first []byte, total int) (Packet, Reason) {
 	case isExtension(h.NextHeader()):
 		return Packet{}, ReasonExtension
 	}
-	p := Packet{
-		Kind: KindOther, EtherType: EtherTypeIPv6,
-		L3: EthernetBytes, L4: EthernetBytes + IPv6Bytes, Payload: EthernetBytes + IPv6Bytes,
-		PayloadLen: uint32(h.PayloadLen()),
-	}
+	const l4 = EthernetBytes + IPv6Bytes
+	carried := h.PayloadLen()
 	if h.NextHeader() != ProtocolUDP {
-		return p, OK
+		return Packet{KindOther, EtherTypeIPv6, EthernetBytes, l4, l4, uint32(carried)}, OK
 	}
-	return parseUDP(first, p, KindUDP6)
+	payload, reason := parseUDP(first, l4, carried)
+	if reason != OK {
+		return Packet{}, reason
+	}
+	return Packet{KindUDP6, EtherTypeIPv6, EthernetBytes, l4, l4 + UDPBytes, payload}, OK
 }
 
-// parseUDP completes p, which describes an IP packet whose payload is UDP.
-func parseUDP(first []byte, p Packet, kind Kind) (Packet, Reason) {
-	if p.PayloadLen < UDPBytes {
-		return Packet{}, ReasonBadUDPLength
+// parseUDP gives the payload length of a UDP datagram whose header is at l4, in an IP packet that
+// carries so many bytes.
+func parseUDP(first []byte, l4, carried int) (payload uint32, reason Reason) {
+	if carried < UDPBytes {
+		return 0, ReasonBadUDPLength
 	}
-	if len(first) < int(p.L4)+UDPBytes {
-		return Packet{}, ReasonShort
+	if len(first) < l4+UDPBytes {
+		return 0, ReasonShort
 	}
-	n := UDP(first[p.L4:]).Len()
-	if n < UDPBytes || n > int(p.PayloadLen) {
-		return Packet{}, ReasonBadUDPLength
+	n := UDP(first[l4 : l4+UDPBytes]).Len()
+	if n < UDPBytes || n > carried {
+		return 0, ReasonBadUDPLength
 	}
-	p.Kind = kind
-	p.Payload += UDPBytes
-	p.PayloadLen = uint32(n - UDPBytes)
-	return p, OK
+	return uint32(n - UDPBytes), OK
 }

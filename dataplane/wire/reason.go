@@ -1,7 +1,7 @@
 package wire
 
-// Reason says why Parse did not accept a packet. The values index counters and are exported as metric labels: new ones
-// go to the end.
+// Reason says why Parse did not accept a packet. The values index counters and are exported as
+// metric labels: new ones go to the end.
 type Reason uint8
 
 const (
