@@ -16,8 +16,6 @@ typedef long long s64;
 /* Names that cilium/ebpf looks for in the object. */
 #define SECTION(name) __attribute__((section(name), used))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-/* Field offsets inside the kernel's own structures are fixed up when the program is loaded. */
-#define RELOCATE __attribute__((preserve_access_index))
 
 /* BTF map definitions: a map is a struct whose pointer types carry the numbers. */
 #define MAP_UINT(name, value) int (*name)[value]
@@ -37,6 +35,12 @@ enum {
 	XDP_REDIRECT = 4,
 };
 
+enum {
+	ENOENT = 2,
+	CURRENT_CPU = -1u, /* BPF_F_CURRENT_CPU: this CPU's ring of a perf event array */
+	PACKET_SHIFT = 32, /* the flags' upper half: how many bytes of the packet to append */
+};
+
 /* What an XDP program is handed. The pointers are 32 bits here and 64 after verification. */
 struct xdp_md {
 	u32 data;
@@ -49,8 +53,9 @@ struct xdp_md {
 
 static void *(*const map_lookup)(void *map, const void *key) = (void *)1;
 static u64 (*const ktime_get_ns)(void) = (void *)5;
+static s64 (*const perf_event_output)(void *ctx, void *map, u64 flags, void *data,
+				      u64 size) = (void *)25;
 static s64 (*const redirect_map)(void *map, u64 key, u64 flags) = (void *)51;
-static s64 (*const xdp_output)(void *xdp, void *map, u64 flags, void *data, u64 size) = (void *)121;
 static u64 (*const xdp_get_buff_len)(void *xdp) = (void *)188;
 
 #define SWAP16(x) __builtin_bswap16(x)

@@ -17,6 +17,8 @@
  *
  * Each frame is counted once, under the reason for its verdict.
  */
+#include "capture.h"
+#include "frame.h"
 #include "kernel.h"
 
 /* Why a frame went where it went. The names and their order are the Go side's too (reason.go). */
@@ -153,22 +155,6 @@ struct {
 	MAP_UINT(max_entries, REASONS);
 } counters SECTION(".maps");
 
-/*
- * Set before loading. Without it the verifier prunes the call that kernels before 5.18 lack, and a
- * frame ends where its linear part does.
- */
-const volatile u8 frags = 0;
-
-/* Whether length bytes from offset are in the frame. Only a multi-buffer frame asks the kernel. */
-static ALWAYS_INLINE int within(struct xdp_md *ctx, u64 offset, u64 length)
-{
-	u64 linear = (void *)(u64)ctx->data_end - (void *)(u64)ctx->data;
-
-	if (offset + length <= linear)
-		return 1;
-	return frags && offset + length <= xdp_get_buff_len(ctx);
-}
-
 static ALWAYS_INLINE int ethertype_registered(u32 type)
 {
 	u32 word = type / 64;
@@ -304,7 +290,8 @@ int steer(struct xdp_md *ctx)
 	u64 *count = map_lookup(&counters, &reason);
 	if (count)
 		*count += 1; /* per CPU: XDP runs in softirq, nobody interrupts this */
+	capture_frame(ctx, verdict, reason);
 	return verdict;
 }
 
-char terms[] SECTION("license") = "Apache-2.0";
+char terms[] SECTION("license") = "GPL"; /* capture.h says why */

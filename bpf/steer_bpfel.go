@@ -13,6 +13,20 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type steerCaptureMode uint32
+
+const (
+	steerCaptureModeCAPTURE_OFF        steerCaptureMode = 0
+	steerCaptureModeCAPTURE_REDIRECTED steerCaptureMode = 1
+	steerCaptureModeCAPTURE_ALL        steerCaptureMode = 2
+)
+
+type steerCaptureOrder struct {
+	_         structs.HostLayout
+	Mode      steerCaptureMode
+	SnapBytes uint32
+}
+
 type steerEndpoint struct {
 	_       structs.HostLayout
 	Addr    [4]uint32
@@ -48,13 +62,16 @@ const (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	steerMapConfig     = "config"
-	steerMapCounters   = "counters"
-	steerMapEndpoints  = "endpoints"
-	steerMapEthertypes = "ethertypes"
-	steerMapXsks       = "xsks"
-	steerProgSteer     = "steer"
-	steerVarFrags      = "frags"
+	steerMapCapture      = "capture"
+	steerMapCaptureLost  = "capture_lost"
+	steerMapCaptureRings = "capture_rings"
+	steerMapConfig       = "config"
+	steerMapCounters     = "counters"
+	steerMapEndpoints    = "endpoints"
+	steerMapEthertypes   = "ethertypes"
+	steerMapXsks         = "xsks"
+	steerProgSteer       = "steer"
+	steerVarFrags        = "frags"
 )
 
 // loadSteer returns the embedded CollectionSpec for steer.
@@ -106,11 +123,14 @@ type steerProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type steerMapSpecs struct {
-	Config     *ebpf.MapSpec `ebpf:"config"`
-	Counters   *ebpf.MapSpec `ebpf:"counters"`
-	Endpoints  *ebpf.MapSpec `ebpf:"endpoints"`
-	Ethertypes *ebpf.MapSpec `ebpf:"ethertypes"`
-	Xsks       *ebpf.MapSpec `ebpf:"xsks"`
+	Capture      *ebpf.MapSpec `ebpf:"capture"`
+	CaptureLost  *ebpf.MapSpec `ebpf:"capture_lost"`
+	CaptureRings *ebpf.MapSpec `ebpf:"capture_rings"`
+	Config       *ebpf.MapSpec `ebpf:"config"`
+	Counters     *ebpf.MapSpec `ebpf:"counters"`
+	Endpoints    *ebpf.MapSpec `ebpf:"endpoints"`
+	Ethertypes   *ebpf.MapSpec `ebpf:"ethertypes"`
+	Xsks         *ebpf.MapSpec `ebpf:"xsks"`
 }
 
 // steerVariableSpecs contains global variables before they are loaded into the kernel.
@@ -140,15 +160,21 @@ func (o *steerObjects) Close() error {
 //
 // It can be passed to loadSteerObjects or ebpf.CollectionSpec.LoadAndAssign.
 type steerMaps struct {
-	Config     *ebpf.Map `ebpf:"config"`
-	Counters   *ebpf.Map `ebpf:"counters"`
-	Endpoints  *ebpf.Map `ebpf:"endpoints"`
-	Ethertypes *ebpf.Map `ebpf:"ethertypes"`
-	Xsks       *ebpf.Map `ebpf:"xsks"`
+	Capture      *ebpf.Map `ebpf:"capture"`
+	CaptureLost  *ebpf.Map `ebpf:"capture_lost"`
+	CaptureRings *ebpf.Map `ebpf:"capture_rings"`
+	Config       *ebpf.Map `ebpf:"config"`
+	Counters     *ebpf.Map `ebpf:"counters"`
+	Endpoints    *ebpf.Map `ebpf:"endpoints"`
+	Ethertypes   *ebpf.Map `ebpf:"ethertypes"`
+	Xsks         *ebpf.Map `ebpf:"xsks"`
 }
 
 func (m *steerMaps) Close() error {
 	return _SteerClose(
+		m.Capture,
+		m.CaptureLost,
+		m.CaptureRings,
 		m.Config,
 		m.Counters,
 		m.Endpoints,
