@@ -56,6 +56,9 @@ func (h *Host) Step(now Time) (work int) {
 	return work
 }
 
+// Poll is Step: a host can be a poller of another, as when a worker shares the iokernel's core.
+func (h *Host) Poll(now Time) (work int) { return h.Step(now) }
+
 // Next is the earliest Next of the pollers; Never without any.
 func (h *Host) Next(now Time) Time {
 	next := Never
@@ -69,3 +72,5 @@ func (h *Host) Next(now Time) Time {
 
 // Usage returns the account so far. It is for the host's own thread.
 func (h *Host) Usage() Usage { return h.usage }
+
+var _ Poller = (*Host)(nil)

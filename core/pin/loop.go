@@ -222,6 +222,17 @@ func (l *Loop) Stop() {
 	}
 }
 
+// Close frees what a loop that was never run holds. Run does so by itself.
+func (l *Loop) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running || l.ended {
+		return nil
+	}
+	l.ended = true
+	return l.event.Close()
+}
+
 // Thread is the kernel's id of the loop's thread, 0 before it runs.
 func (l *Loop) Thread() int { return int(l.thread.Load()) }
 
