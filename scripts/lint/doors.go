@@ -10,7 +10,8 @@ func clocks(imported, name string) string {
 	switch imported + "." + name {
 	case "time.Now", "time.Since", "time.Until":
 		return "take now core.Time as a parameter"
-	case "time.Sleep", "time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.Tick":
+	case "time.Sleep", "time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker",
+		"time.Tick":
 		return "return the deadline from Next(now), or take a channel that a door feeds"
 	case "context.WithTimeout", "context.WithDeadline":
 		return "take the context as a parameter"
@@ -71,6 +72,9 @@ func impure(imported, name string) string {
 	return ""
 }
 
+const unsafeText = "import of unsafe; a reader must find every place that the compiler cannot " +
+	"check; move those lines to a file named *_unsafe.go and call them with plain Go types"
+
 // checkUnsafe keeps unsafe in files that say so in their name.
 func checkUnsafe(t *Tree) []Finding {
 	var found []Finding
@@ -82,15 +86,16 @@ func checkUnsafe(t *Tree) []Finding {
 			}
 			for _, i := range f.Imports {
 				if i.Path == "unsafe" {
-					found = append(found, Finding{f.Path, i.Line, "import of unsafe; a reader must " +
-						"find every place that the compiler cannot check; move those lines to a file " +
-						"named *_unsafe.go and call them with plain Go types"})
+					found = append(found, Finding{f.Path, i.Line, unsafeText})
 				}
 			}
 		}
 	}
 	return found
 }
+
+const sleepText = "time.Sleep in a unit test; it makes the suite slow and the result a matter of " +
+	"luck; advance a core.Time, wait on a channel, or move the test to a *_kernel_test.go file"
 
 // checkSleep keeps sleeps out of unit tests. Tests that need the kernel may wait for it, and tests
 // in a synctest bubble sleep in a clock of their own.
@@ -103,9 +108,7 @@ func checkSleep(t *Tree) []Finding {
 			}
 			ast.Inspect(f.AST, func(n ast.Node) bool {
 				if isSelector(n, f, "time", "Sleep") {
-					found = append(found, t.at(f, n.Pos(), "time.Sleep in a unit test; it makes the "+
-						"suite slow and the result a matter of luck; advance a core.Time, wait on a "+
-						"channel, or move the test to a *_kernel_test.go file"))
+					found = append(found, t.at(f, n.Pos(), sleepText))
 				}
 				return true
 			})

@@ -35,7 +35,7 @@ func Escapes(root string, t *Tree) ([]Finding, error) {
 	command.Dir = root
 	notes, err := command.CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("lint: packages with hot files do not build, as go vet says: %w", err)
+		return nil, fmt.Errorf("lint: packages with hot files do not build, see go vet: %w", err)
 	}
 	return t.escapes(notes, escapesText), nil
 }
@@ -43,7 +43,8 @@ func Escapes(root string, t *Tree) ([]Finding, error) {
 // escapes picks the allocations in hot files out of the compiler's notes, and complains about lines
 // of the accepted list that no longer apply.
 func (t *Tree) escapes(notes []byte, accepted string) []Finding {
-	note := regexp.MustCompile(`^(\S+_hot\.go):(\d+):(\d+): (.* escapes to heap|moved to heap: .*)$`)
+	note := regexp.MustCompile(
+		`^(\S+_hot\.go):(\d+):(\d+): (.* escapes to heap|moved to heap: .*)$`)
 	allowed := acceptedEscapes(accepted)
 	var found []Finding
 	seen := map[Finding]bool{}
@@ -62,8 +63,8 @@ func (t *Tree) escapes(notes []byte, accepted string) []Finding {
 			allowed[key] = used
 			continue
 		}
-		hit := Finding{f.Path, row, m[4] + "; an allocation for each frame; make it a field that is " +
-			"used again, or, where a cold call was inlined here, mark that function //go:noinline"}
+		hit := Finding{f.Path, row, m[4] + "; an allocation for each frame; make it a field that " +
+			"is used again, or, if a cold call was inlined here, mark its function //go:noinline"}
 		if !seen[hit] {
 			seen[hit] = true
 			found = append(found, hit)

@@ -164,7 +164,8 @@ func (t *Tree) assignments(p *Package, f *File) []Finding {
 	return found
 }
 
-// assignedVar is the name of the package-level variable that an assignment to target changes, or "".
+// assignedVar is the name of the package-level variable that an assignment to target changes, or
+// "" if it changes none.
 func (t *Types) assignedVar(target ast.Expr) string {
 	for {
 		switch x := target.(type) {

@@ -52,7 +52,7 @@ func coldImport(imported string) string {
 
 type hotVisitor struct {
 	types       *Types
-	constraints map[*ast.FieldList]bool // type parameters: interfaces there cost nothing at run time
+	constraints map[*ast.FieldList]bool // type parameters: interfaces there cost nothing
 }
 
 // visit says what is wrong with one node, or returns "".
@@ -63,7 +63,7 @@ func (v *hotVisitor) visit(n ast.Node) string {
 	case *ast.TypeSpec:
 		v.constraints[n.TypeParams] = n.TypeParams != nil
 	case *ast.DeferStmt:
-		return "defer in a hot file; it costs on each call and hides the order; do it before each return"
+		return "defer in a hot file; it costs on each call; write it before each return"
 	case *ast.GoStmt:
 		return "go in a hot file; a loop owns its core; make a Poller and wire it into the host"
 	case *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:

@@ -10,8 +10,9 @@ func checkImports(t *Tree) []Finding {
 		if row == nil {
 			f := p.all()[0]
 			found = append(found, t.at(f, f.AST.Package,
-				"package %s is not in the import table; every package has its place in the layers; "+
-					"add it to a line of scripts/lint/imports.txt, above what it imports", p.Dir))
+				"package %s is not in the import table; every package has its place in the "+
+					"layers; add it to a line of scripts/lint/imports.txt, behind what it imports",
+				p.Dir))
 			continue
 		}
 		for _, f := range p.all() {
@@ -33,8 +34,8 @@ func (t *Tree) checkImport(row *Row, f *File, i Import) []Finding {
 		return nil // a package without a row is reported where it lies
 	}
 	return []Finding{{f.Path, i.Line, row.Name + " may not import " + dir + "; layers import " +
-		"downwards only; declare the interface you need here and let cmd or a test wire it, or move " +
-		"the code to where it belongs (scripts/lint/imports.txt)"}}
+		"downwards only; declare the interface you need here and let cmd or a test wire it, or " +
+		"move the code to where it belongs (scripts/lint/imports.txt)"}}
 }
 
 func (t *Tree) checkModule(row *Row, f *File, i Import) []Finding {
@@ -45,16 +46,41 @@ func (t *Tree) checkModule(row *Row, f *File, i Import) []Finding {
 		return nil // the standard library, apart from what the table names
 	case !known:
 		return []Finding{{f.Path, i.Line, i.Path + " is a new dependency; each one is a cost to " +
-			"everybody who builds this; do without, or say in the package's doc why it is worth it " +
-			"and add it to [modules] in scripts/lint/imports.txt"}}
+			"everybody who builds this; do without, or say in the package's doc why it is worth " +
+			"it and add it to [modules] in scripts/lint/imports.txt"}}
 	case users[row.Name], users["doors"] && row.Door, users["tests"] && f.Test,
 		users["doors"] && f.Kernel:
 		return nil
 	case users["doors"]:
-		return []Finding{{f.Path, i.Line, i.Path + " outside a door; code without the kernel runs in " +
-			"the simulator and in tests without root; take an interface, a file descriptor or " +
+		return []Finding{{f.Path, i.Line, i.Path + " outside a door; code without the kernel " +
+			"runs in the simulator and in tests without root; take an interface, a file " +
+			"descriptor or plain memory and let a package marked * in " +
+			"scripts/lint/imports.txt make it"}}
+	}
+	return []Finding{{f.Path, i.Line, row.Name + " may not import " + dir + "; layers import " +
+		"downwards only; declare the interface you need here and let cmd or a test wire it, or " +
+		"move the code to where it belongs (scripts/lint/imports.txt)"}}
+}
+
+func (t *Tree) checkModule(row *Row, f *File, i Import) []Finding {
+	users, known := t.Table.module(i.Path)
+	first, _, _ := strings.Cut(i.Path, "/")
+	switch {
+	case !known && !strings.Contains(first, "."):
+		return nil // the standard library, apart from what the table names
+	case !known:
+		return []Finding{{f.Path, i.Line, i.Path + " is a new dependency; each one is a cost to " +
+			"everybody who builds this; do without, or say in the package's doc why it is worth " +
+			"it and add it to [modules] in scripts/lint/imports.txt"}}
+	case users[row.Name], users["doors"] && row.Door, users["tests"] && f.Test,
+		users["doors"] && f.Kernel:
+		return nil
+	case users["doors"]:
+		return []Finding{{f.Path, i.Line, i.Path + " outside a door; code without the kernel runs " +
+			"in the simulator and in tests without root; take an interface, a file descriptor or " +
 			"plain memory and let a package marked * in scripts/lint/imports.txt make it"}}
 	}
 	return []Finding{{f.Path, i.Line, row.Name + " may not import " + i.Path + "; a dependency " +
-		"stays where it was defended; use the package that [modules] in scripts/lint/imports.txt names"}}
+		"stays where it was defended; use the package that [modules] in " +
+		"scripts/lint/imports.txt names"}}
 }

@@ -9,8 +9,7 @@ import (
 // vague are the endings that say "something to do with".
 func vague(name string) (ending string, ok bool) {
 	for _, ending := range [...]string{
-		"Manager", "Util", "Utils", "Common", "Helper", "Helpers",
-		"Base", "Impl",
+		"Manager", "Util", "Utils", "Common", "Helper", "Helpers", "Base", "Impl",
 	} {
 		if strings.HasSuffix(name, ending) || name == strings.ToLower(ending) {
 			return ending, true

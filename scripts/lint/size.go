@@ -15,20 +15,25 @@ const (
 	tabColumns   = 4   // columns that a tab counts, as most of us display it
 )
 
+const (
+	fileText = "file of %d lines, more than %d; it holds more than one concern; give each its file"
+	funcText = "function %s of %d lines, more than %d; name its steps and make them functions"
+	lineText = "line of %d columns, more than %d (a tab counts %d); two files must fit beside " +
+		"each other; break it"
+)
+
 // checkSize bounds files, functions and lines of code that is neither a test nor generated.
 func checkSize(t *Tree) []Finding {
 	var found []Finding
 	t.files(func(_ *Package, f *File) {
 		all := lines(f.Source)
 		if len(all) > maxFileLines {
-			found = append(found, t.at(f, f.AST.Package, "file of %d lines, more than %d; it holds "+
-				"more than one concern; give each a file of its own", len(all), maxFileLines))
+			found = append(found, t.at(f, f.AST.Package, fileText, len(all), maxFileLines))
 		}
 		for i, line := range all {
 			if n := columns(line); n > maxColumns && !unbreakable(line) {
-				found = append(found, Finding{f.Path, i + 1, fmt.Sprintf("line of %d columns, "+
-					"more than %d (a tab counts %d); two files must fit beside each other; break it",
-					n, maxColumns, tabColumns)})
+				text := fmt.Sprintf(lineText, n, maxColumns, tabColumns)
+				found = append(found, Finding{f.Path, i + 1, text})
 			}
 		}
 		for _, declaration := range f.AST.Decls {
@@ -37,8 +42,8 @@ func checkSize(t *Tree) []Finding {
 				continue
 			}
 			if n := t.line(function.End()) - t.line(function.Pos()) + 1; n > maxFuncLines {
-				found = append(found, t.at(f, function.Pos(), "function %s of %d lines, more than "+
-					"%d; name its steps and make them functions", function.Name.Name, n, maxFuncLines))
+				found = append(found, t.at(f, function.Pos(), funcText, function.Name.Name, n,
+					maxFuncLines))
 			}
 		}
 	})

@@ -16,7 +16,7 @@ func words() []word {
 	return []word{
 		{
 			regexp.MustCompile(`\b(T[O]DO|FIX[M]E|XX[X]|HAC[K])\b`),
-			"unfinished work hides in the code; do it now or file an issue, and say here what holds today",
+			"unfinished work hides here; do it now, or file an issue and say what holds today",
 		},
 		{
 			regexp.MustCompile(`^(<{7}|>{7})( |$)`),
@@ -31,8 +31,8 @@ func words() []word {
 			"path of one machine; use t.TempDir, a flag, or a path relative to the repository",
 		},
 		{
-			regexp.MustCompile(`(?i)\b(blazin[g]|world-clas[s]|seamles[s](ly)?|leverag(e[s]|in[g])|` +
-				`utili[sz]e[sd]?)\b`),
+			regexp.MustCompile(`(?i)\b(blazin[g]|world-clas[s]|seamles[s](ly)?|` +
+				`leverag(e[s]|in[g])|utili[sz]e[sd]?)\b`),
 			"advertises; say what it does and give the number",
 		},
 		{

@@ -2,9 +2,9 @@
 //
 //	go run ./scripts/suite [-only unit|kernel] [go test flags]
 //
-// Packages whose folder has a *_kernel_test.go file pin threads to CPUs and measure time, so they run
-// one after another, after all others, and never from go test's cache: their result depends on the
-// kernel too. The closing line of each package is go test's own; what a passing test printed is
+// Packages whose folder has a *_kernel_test.go file pin threads to CPUs and measure time, so they
+// run one after another, after all others, and never from go test's cache: their result depends on
+// the kernel too. The closing line of each package is go test's own; what a passing test printed is
 // dropped, what a failing one printed is shown. It exits with 1 if anything failed.
 package main
 

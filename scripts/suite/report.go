@@ -139,7 +139,8 @@ func (r *report) finish() bool {
 			fmt.Fprintf(r.out, "\t%s\n", name)
 		}
 	}
-	fmt.Fprintf(r.out, "\n%d tests passed, %d failed, %d skipped\n", r.passed, len(r.losses), skipped)
+	fmt.Fprintf(r.out, "\n%d tests passed, %d failed, %d skipped\n",
+		r.passed, len(r.losses), skipped)
 	if r.failed && len(r.losses) == 0 {
 		fmt.Fprintln(r.out, "something failed outside of the tests: see above")
 	}
