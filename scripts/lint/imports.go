@@ -57,29 +57,6 @@ func (t *Tree) checkModule(row *Row, f *File, i Import) []Finding {
 			"descriptor or plain memory and let a package marked * in " +
 			"scripts/lint/imports.txt make it"}}
 	}
-	return []Finding{{f.Path, i.Line, row.Name + " may not import " + dir + "; layers import " +
-		"downwards only; declare the interface you need here and let cmd or a test wire it, or " +
-		"move the code to where it belongs (scripts/lint/imports.txt)"}}
-}
-
-func (t *Tree) checkModule(row *Row, f *File, i Import) []Finding {
-	users, known := t.Table.module(i.Path)
-	first, _, _ := strings.Cut(i.Path, "/")
-	switch {
-	case !known && !strings.Contains(first, "."):
-		return nil // the standard library, apart from what the table names
-	case !known:
-		return []Finding{{f.Path, i.Line, i.Path + " is a new dependency; each one is a cost to " +
-			"everybody who builds this; do without, or say in the package's doc why it is worth " +
-			"it and add it to [modules] in scripts/lint/imports.txt"}}
-	case users[row.Name], users["doors"] && row.Door, users["tests"] && f.Test,
-		users["doors"] && f.Kernel:
-		return nil
-	case users["doors"]:
-		return []Finding{{f.Path, i.Line, i.Path + " outside a door; code without the kernel runs " +
-			"in the simulator and in tests without root; take an interface, a file descriptor or " +
-			"plain memory and let a package marked * in scripts/lint/imports.txt make it"}}
-	}
 	return []Finding{{f.Path, i.Line, row.Name + " may not import " + i.Path + "; a dependency " +
 		"stays where it was defended; use the package that [modules] in " +
 		"scripts/lint/imports.txt names"}}
