@@ -1,0 +1,136 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"time"
+)
+
+//go:embed page.html
+var pageSource string
+
+// page is what the template sees.
+type page struct {
+	*Report
+	Charts   []chart
+	Drift    []drift
+	Bars     []bars
+	Duration time.Duration
+	RowTime  time.Duration
+}
+
+// WriteHTML writes the report as one page that needs nothing else: no script, font or picture from
+// elsewhere.
+func (r *Report) WriteHTML(w io.Writer) error {
+	t, err := template.New("page").Funcs(template.FuncMap{
+		"figure":  func(row Row, v int64) string { return row.figure(v) },
+		"rate":    rate,
+		"columns": unitOfTable,
+		"ms":      func(ns int64) string { return fmt.Sprintf("%.1f", float64(ns)/1e6) },
+		"fixed":   func(v float64) string { return fmt.Sprintf("%.3f", v) },
+	}).Parse(pageSource)
+	if err != nil {
+		return fmt.Errorf("report: parse the page's template: %w", err)
+	}
+	p := page{
+		Report: r, Charts: r.charts(), Drift: r.drifts(), Bars: r.bars(),
+		Duration: time.Duration(r.Run.DurationNs).Round(100 * time.Millisecond),
+		RowTime:  time.Duration(r.Run.RowNs),
+	}
+	if err := t.Execute(w, p); err != nil {
+		return fmt.Errorf("report: write page: %w", err)
+	}
+	return nil
+}
+
+func unitOfTable(u Unit) string {
+	switch u {
+	case Nanoseconds:
+		return "us"
+	case Bytes:
+		return "MB/s"
+	}
+	return string(u)
+}
+
+// bars is the rows of one unit that counts work per second, as bars.
+type bars struct {
+	Unit  string
+	Lines []bar
+}
+
+type bar struct {
+	Name, Class, Value string
+	Width              string // per cent of the longest
+}
+
+func (r *Report) bars() []bars {
+	classes := r.classes()
+	var all []bars
+	for _, unit := range []Unit{Frames, Bytes} {
+		b, most := bars{Unit: unitOfTable(unit)}, int64(1)
+		for i := range r.Rows {
+			if r.Rows[i].Unit == unit {
+				most = max(most, r.Rows[i].P50)
+			}
+		}
+		for i := range r.Rows {
+			if row := &r.Rows[i]; row.Unit == unit {
+				b.Lines = append(b.Lines, bar{row.Name, classes[row.Name], row.figure(row.P50),
+					coordinate(100 * float64(row.P50) / float64(most))})
+			}
+		}
+		if len(b.Lines) > 0 {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// drift is a row's p50 in each round, as a line of dots: whether the machine stood still.
+type drift struct {
+	Row    Row
+	Class  string
+	Dots   []dot
+	Spread string // greatest over least, as per cent above
+}
+
+type dot struct{ X, Y string }
+
+// Size of the small chart in a table's cell.
+const (
+	driftWidth  = 160.0
+	driftHeight = 24.0
+	driftMargin = 4.0
+)
+
+func (r *Report) drifts() []drift {
+	classes := r.classes()
+	var all []drift
+	for i := range r.Rows {
+		row := r.Rows[i]
+		low, high := int64(math.MaxInt64), int64(0)
+		for _, round := range row.Rounds {
+			low, high = min(low, round.P50), max(high, round.P50)
+		}
+		if len(row.Rounds) < 2 || low <= 0 {
+			continue
+		}
+		d := drift{Row: row, Class: classes[row.Name],
+			Spread: fmt.Sprintf("%.0f", 100*(float64(high)/float64(low)-1))}
+		for n, round := range row.Rounds {
+			x := driftMargin + float64(n)/float64(len(row.Rounds)-1)*(driftWidth-2*driftMargin)
+			share := 0.5
+			if high > low {
+				share = float64(round.P50-low) / float64(high-low)
+			}
+			y := driftHeight - driftMargin - share*(driftHeight-2*driftMargin)
+			d.Dots = append(d.Dots, dot{coordinate(x), coordinate(y)})
+		}
+		all = append(all, d)
+	}
+	return all
+}

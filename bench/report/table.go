@@ -1,0 +1,136 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteTable writes the report for a terminal: the machine, the rows, the ratios, what is missing.
+func (r *Report) WriteTable(w io.Writer) error {
+	b := bufio.NewWriter(w)
+	r.writeHead(b)
+	r.writeRows(b)
+	r.writeRatios(b)
+	for _, note := range r.Notes {
+		fmt.Fprintf(b, "note: %s\n", note)
+	}
+	if r.Complete {
+		fmt.Fprintln(b, "every request was answered, once and with the right bytes")
+	} else {
+		fmt.Fprintln(b, "NOT COMPLETE: see lost, the faults and the notes above")
+	}
+	if err := b.Flush(); err != nil {
+		return fmt.Errorf("report: write table: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) writeHead(w io.Writer) {
+	m := &r.Machine
+	kind := ""
+	if m.Hypervisor {
+		kind = ", virtual"
+	}
+	fmt.Fprintf(w, "dunlin bench %s, commit %s, %s\n", r.Suite, r.Commit, m.Go)
+	fmt.Fprintf(w, "%s, %d CPUs%s, Linux %s, clock %s, load %.2f\n",
+		m.CPU, m.CPUs, kind, m.Kernel, m.Clocksource, m.Load1)
+	fmt.Fprintf(w, "%s; %s\n", m.Placement, m.XDP)
+	fmt.Fprintf(w, "%d rounds of %v per row, seed %d, %v in all\n\n", r.Run.Rounds,
+		time.Duration(r.Run.RowNs), r.Run.Seed,
+		time.Duration(r.Run.DurationNs).Round(100*time.Millisecond))
+}
+
+// writeRows writes a block for each unit, since columns of different units do not compare.
+func (r *Report) writeRows(w io.Writer) {
+	for _, unit := range []Unit{Nanoseconds, Frames, Bytes} {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+		names := r.nameColumns(unit)
+		some := false
+		for i := range r.Rows {
+			row := &r.Rows[i]
+			if row.Unit != unit {
+				continue
+			}
+			if !some {
+				fmt.Fprintln(t, header(unit, names))
+				some = true
+			}
+			fmt.Fprintf(t, "%-*s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t\n",
+				names, row.Name, row.Loop, rate(row.Rate), row.Bytes, row.figure(row.P50),
+				row.figure(row.P90), row.figure(row.P99), row.figure(row.P999), row.figure(row.Max),
+				row.Count, row.Faults)
+		}
+		t.Flush()
+		if some {
+			fmt.Fprintln(w)
+		}
+	}
+}
+
+// nameColumns is the width of the widest name: the writer aligns to the right, names belong left.
+func (r *Report) nameColumns(u Unit) int {
+	columns := 0
+	for i := range r.Rows {
+		if r.Rows[i].Unit == u {
+			columns = max(columns, len(r.Rows[i].Name))
+		}
+	}
+	return columns
+}
+
+func header(u Unit, names int) string {
+	shown := map[Unit]string{Nanoseconds: "us", Frames: "frames/s", Bytes: "MB/s"}[u]
+	return fmt.Sprintf("%-*s", names, "row") + "\tloop\trate/s\tbytes\tp50 " + shown + "\tp90\tp99\tp99.9\tmax\tcount\tlost\t"
+}
+
+func rate(perSecond uint64) string {
+	if perSecond == 0 {
+		return "-"
+	}
+	return strconv.FormatUint(perSecond, 10)
+}
+
+// figure is one figure of a row, in the unit of the table: microseconds, frames/s, MB/s.
+func (r *Row) figure(v int64) string {
+	switch r.Unit {
+	case Nanoseconds:
+		return strconv.FormatFloat(float64(v)/1e3, 'f', 2, 64)
+	case Bytes:
+		return strconv.FormatFloat(float64(v)/1e6, 'f', 0, 64)
+	}
+	return strconv.FormatInt(v, 10)
+}
+
+// String is the losses, and the other faults where there are any.
+func (f Faults) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", f.Lost)
+	for _, extra := range []struct {
+		name  string
+		count uint64
+	}{{"late", f.Late}, {"duplicate", f.Duplicate}, {"corrupt", f.Corrupt}} {
+		if extra.count > 0 {
+			fmt.Fprintf(&b, " +%d %s", extra.count, extra.name)
+		}
+	}
+	return b.String()
+}
+
+func (r *Report) writeRatios(w io.Writer) {
+	if len(r.Ratios) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ratio\tmetric\tmedian of rounds\tleast - greatest\tgoal\tverdict")
+	for _, x := range r.Ratios {
+		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.2f - %.2f\t%s\t%s\n",
+			x.Name, x.Metric, x.Value, x.Low, x.High, x.Goal, x.Verdict)
+	}
+	t.Flush()
+	fmt.Fprintln(w)
+}
