@@ -91,7 +91,8 @@ func TestIPv4HeaderFields(t *testing.T) {
 	b, _ := udpPacket(&flow4, pattern(10))
 	h := IPv4(b[EthernetBytes:])
 	if h.Version() != 4 || h.HeaderLen() != 20 || h.TOS() != 0 || h.TotalLen() != 38 ||
-		h.ID() != 0 || !h.DontFragment() || h.IsFragment() || h.TTL() != 64 || h.Protocol() != ProtocolUDP ||
+		h.ID() != 0 || !h.DontFragment() || h.IsFragment() ||
+		h.TTL() != 64 || h.Protocol() != ProtocolUDP ||
 		h.Src() != [4]byte{192, 0, 2, 1} || h.Dst() != [4]byte{198, 51, 100, 7} {
 		t.Fatalf("header % x", b[EthernetBytes:EthernetBytes+IPv4Bytes])
 	}
