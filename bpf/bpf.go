@@ -6,20 +6,22 @@
 //
 //	NIC queue -> redirect -> XSKMAP[queue] -> AF_XDP socket        (floors and load generators)
 //
-//	steer or any other XDP program -- copy of frame and verdict -> Capture -> reader
+//	steer -- copy of frame, verdict and reason -> perf ring per CPU -> Capture    (on demand)
 //
 // The C sources say what each program does with which frame. The objects are committed; gen.go
 // rebuilds them with clang-19, and a test compares the bytes.
 //
-// The package does not attach an XDP program to an interface, open sockets, or decide what is taken:
-// package xdp and the iokernel do. It never sees a frame, except that Capture copies them to a reader.
-// All of it is control plane: any goroutine may call it, none of it belongs on a dataplane core.
+// The package does not attach an XDP program to an interface, open sockets, or decide what is
+// taken: package xdp and the iokernel do. It never sees a frame, except that Capture copies them to
+// a reader. All of it is control plane: any goroutine may call it, none of it belongs on a
+// dataplane core.
 //
-// Whoever loads a program owns its kernel objects and closes them; a program that was attached in the
-// meantime lives on for as long as the attachment does, as do the maps it uses.
+// Whoever loads a program owns its kernel objects and closes them; a program that was attached in
+// the meantime lives on for as long as the attachment does, as do the maps it uses.
 //
-// Linking the package in runs a probe of memory accounting at start-up (cilium/ebpf/rlimit): kernels
-// before 5.11 charge BPF memory to RLIMIT_MEMLOCK, which is raised there and left alone elsewhere.
+// Linking the package in runs a probe of memory accounting at start-up (cilium/ebpf/rlimit):
+// kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK, which is raised there and left alone
+// elsewhere.
 package bpf
 
 import (
@@ -54,7 +56,8 @@ func (e *LoadError) Unwrap() error { return e.Err }
 // what the kernel asks of the caller.
 func load(name, capabilities string, spec *ebpf.CollectionSpec, objects any) error {
 	if err := rlimit.RemoveMemlock(); err != nil {
-		return &LoadError{Program: name, Err: err, Advice: "needs CAP_SYS_RESOURCE before Linux 5.11"}
+		advice := "needs CAP_SYS_RESOURCE before Linux 5.11"
+		return &LoadError{Program: name, Err: err, Advice: advice}
 	}
 	err := spec.LoadAndAssign(objects, nil)
 	switch {
@@ -86,6 +89,6 @@ func setXDP(name string, spec *ebpf.CollectionSpec, queues int, frags bool) erro
 	return nil
 }
 
-// MaxQueues bounds the queues of one interface, in queues. Origin: veth's limit, which is the highest
-// of the drivers in Linux 6.18.
+// MaxQueues bounds the queues of one interface, in queues. Origin: veth's limit, which is the
+// highest of the drivers in Linux 6.18.
 const MaxQueues = 4096

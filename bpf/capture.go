@@ -39,7 +39,8 @@ type CaptureOptions struct {
 // Capture reads copies of the frames that a steer program decides on, this process's or another's.
 // A program serves one capture at a time, which ends with its process at the latest.
 //
-// Read belongs to one goroutine; Stop and Lost may be called from others meanwhile, Close after all.
+// Read belongs to one goroutine; Stop and Lost may be called from others meanwhile, Close after
+// all.
 type Capture struct {
 	maps      steerMaps // the three that capture uses; the others are nil
 	lock      int       // socket whose name no second capture can have; -1: none
@@ -49,8 +50,8 @@ type Capture struct {
 	record    perf.Record
 }
 
-// OpenCapture starts to capture from a steer program that is loaded: (*Steer).Program, or one found by
-// its id, which needs CAP_SYS_ADMIN. The errors wrap ErrNotSteer, ErrBusy or the kernel's.
+// OpenCapture starts to capture from a steer program that is loaded: (*Steer).Program, or one found
+// by its id, which needs CAP_SYS_ADMIN. The errors wrap ErrNotSteer, ErrBusy or the kernel's.
 func OpenCapture(steer *ebpf.Program, o CaptureOptions) (*Capture, error) {
 	c := &Capture{lock: -1}
 	if err := c.open(steer, o); err != nil {
@@ -70,7 +71,8 @@ func (c *Capture) open(steer *ebpf.Program, o CaptureOptions) error {
 		return fmt.Errorf("%d bytes of each frame: want 1 to %d", o.SnapLen, MaxSnapLen)
 	}
 	if o.RingBytes < minRingBytes || o.RingBytes > maxRingBytes {
-		return fmt.Errorf("ring of %d bytes: want %d to %d", o.RingBytes, minRingBytes, maxRingBytes)
+		return fmt.Errorf("ring of %d bytes: want %d to %d",
+			o.RingBytes, minRingBytes, maxRingBytes)
 	}
 	c.order = steerCaptureOrder{Mode: steerCaptureModeCAPTURE_REDIRECTED}
 	c.order.SnapBytes = uint32(o.SnapLen)
@@ -88,9 +90,9 @@ func (c *Capture) open(steer *ebpf.Program, o CaptureOptions) error {
 	if c.lostFirst, err = c.lostEver(); err != nil {
 		return err
 	}
-	// To wake a reader takes an interrupt to the core that received the frame, which costs that core
-	// more than the copy does. So it is woken when a ring is a quarter full, and otherwise finds what
-	// is there when its deadline passes.
+	// To wake a reader takes an interrupt to the core that received the frame, which costs that
+	// core more than the copy does. So it is woken when a ring is a quarter full, and otherwise
+	// finds what is there when its deadline passes.
 	c.reader, err = perf.NewReaderWithOptions(c.maps.CaptureRings, o.RingBytes,
 		perf.ReaderOptions{Watermark: o.RingBytes / 4})
 	if err != nil {
@@ -116,7 +118,8 @@ func (c *Capture) findMaps(steer *ebpf.Program) error {
 		}
 		about, err := m.Info()
 		if err != nil {
-			return errors.Join(fmt.Errorf("map %d of program %s: %w", id, info.Name, err), m.Close())
+			err = fmt.Errorf("map %d of program %s: %w", id, info.Name, err)
+			return errors.Join(err, m.Close())
 		}
 		slot := map[string]**ebpf.Map{
 			steerMapCapture:      &c.maps.Capture,
@@ -136,8 +139,8 @@ func (c *Capture) findMaps(steer *ebpf.Program) error {
 	return nil
 }
 
-// claim takes the name that stands for capturing from this program. It is a socket's name, not a flag
-// in a map, because the kernel takes it back when the process dies. Names are kept by network
+// claim takes the name that stands for capturing from this program. It is a socket's name, not a
+// flag in a map, because the kernel takes it back when the process dies. Names are kept by network
 // namespace, as interfaces are.
 func (c *Capture) claim(steer *ebpf.Program) error {
 	info, err := steer.Info()
@@ -162,11 +165,11 @@ func (c *Capture) claim(steer *ebpf.Program) error {
 	return nil
 }
 
-// Read waits for the next frame, until deadline (zero: for ever), and fills e, whose bytes stay valid
-// until the next Read. A ring less than a quarter full is looked at only when the deadline passes, so
-// a short deadline, not a long one, gives frames soon. The errors are os.ErrDeadlineExceeded when no
-// frame is left at the deadline, io.EOF when none is left after Stop, and the ring's own.
-// The frames that one CPU received come in their order.
+// Read waits for the next frame, until deadline (zero: for ever), and fills e, whose bytes stay
+// valid until the next Read. A ring less than a quarter full is looked at only when the deadline
+// passes, so a short deadline, not a long one, gives frames soon. The errors are
+// os.ErrDeadlineExceeded when no frame is left at the deadline, io.EOF when none is left after
+// Stop, and the ring's own. The frames that one CPU received come in their order.
 func (c *Capture) Read(e *Event, deadline time.Time) error {
 	c.reader.SetDeadline(deadline)
 	for {

@@ -1,8 +1,8 @@
 /*
- * Copies frames, with verdict and reason, to perf rings while somebody asks for it: frames that were
- * redirected never reach the kernel's stack, so this is the only place to see them. (A tracing program
- * attached to this one would do without a branch here, but many kernels are built or locked down so
- * that no such program loads.) Off, it costs steer a load and a branch.
+ * Copies frames, with verdict and reason, to perf rings while somebody asks for it: frames that
+ * were redirected never reach the kernel's stack, so this is the only place to see them. (A tracing
+ * program attached to this one would do without a branch here, but many kernels are built or locked
+ * down so that no such program loads.) Off, it costs steer a load and a branch.
  *
  * A ring that is full loses the frame for the reader, not for the network; the loss is counted. A
  * reader that dies takes its rings along, and the first frame that finds none switches capture off.

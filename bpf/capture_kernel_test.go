@@ -68,7 +68,9 @@ func TestCaptureRedirected(t *testing.T) {
 		}
 		// A test run may move from CPU to CPU, and the rings are read one after another.
 		for _, e := range events {
-			i := slices.IndexFunc(taken, func(c steerCase) bool { return bytes.Equal(c.frame, e.Data) })
+			i := slices.IndexFunc(taken, func(c steerCase) bool {
+				return bytes.Equal(c.frame, e.Data)
+			})
 			if i < 0 {
 				t.Errorf("captured a frame that was not redirected: %x", e.Data)
 				continue
@@ -104,8 +106,8 @@ func TestCaptureAll(t *testing.T) {
 		if reason.Redirected() {
 			reason = NoSocket // queue 1 has none
 		}
-		if e.Verdict != expected || e.Reason != reason || e.Queue != 1 || int(e.Length) != len(f.frame) ||
-			!bytes.Equal(e.Data, data) {
+		if e.Verdict != expected || e.Reason != reason || e.Queue != 1 ||
+			int(e.Length) != len(f.frame) || !bytes.Equal(e.Data, data) {
 			t.Errorf("%s: %+v", f.name, e)
 		}
 		if age := monotonic(t) - e.Time; age < 0 || age > int64(time.Since(before)) {
@@ -157,8 +159,8 @@ func TestCaptureBusy(t *testing.T) {
 	}
 }
 
-// A reader that dies leaves capture switched on and no rings: the next frame switches it off, and the
-// next reader counts none of it.
+// A reader that dies leaves capture switched on and no rings: the next frame switches it off, and
+// the next reader counts none of it.
 func TestCaptureReaderDies(t *testing.T) {
 	b := newBench(t)
 	s := newSteer(t, false)
@@ -221,7 +223,8 @@ func TestCaptureRefuses(t *testing.T) {
 	newBench(t)
 	s := newSteer(t, false)
 	for _, o := range []CaptureOptions{
-		{SnapLen: -1}, {SnapLen: MaxSnapLen + 1}, {RingBytes: minRingBytes - 1}, {RingBytes: maxRingBytes + 1},
+		{SnapLen: -1}, {SnapLen: MaxSnapLen + 1},
+		{RingBytes: minRingBytes - 1}, {RingBytes: maxRingBytes + 1},
 	} {
 		if _, err := OpenCapture(s.Program(), o); err == nil {
 			t.Errorf("%+v was accepted", o)

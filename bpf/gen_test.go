@@ -16,8 +16,8 @@ import (
 func TestObjectsAreCurrent(t *testing.T) {
 	for _, tool := range []string{"clang-19", "llvm-strip-19"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("NOT COMPARED: the committed BPF objects are used as they are, since the pinned "+
-				"compiler is not installed (%v)", err)
+			t.Skipf("NOT COMPARED: the committed BPF objects are used as they are, since the "+
+				"pinned compiler is not installed (%v)", err)
 		}
 	}
 	out := t.TempDir()

@@ -1,7 +1,7 @@
 /*
  * The part of the kernel's BPF interface that the programs in this folder use: types, constants,
- * helper numbers and section names, so that clang alone compiles them (no kernel or libbpf headers).
- * Every number here is stable kernel ABI (include/uapi/linux/bpf.h).
+ * helper numbers and section names, so that clang alone compiles them (no kernel or libbpf
+ * headers). Every number here is stable kernel ABI (include/uapi/linux/bpf.h).
  *
  * Words on the wire are read as little-endian machines see them: the objects are built for bpfel.
  */

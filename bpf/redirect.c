@@ -2,8 +2,8 @@
 
 /*
  * redirect: every frame goes to the socket of the queue it came in on, or to the kernel where there
- * is none. Nothing else: this is the floor that steer is measured against, and what a load generator
- * attaches, which owns its whole interface.
+ * is none. Nothing else: this is the floor that steer is measured against, and what a load
+ * generator attaches, which owns its whole interface.
  */
 #include "kernel.h"
 

@@ -8,8 +8,8 @@ type Redirect struct {
 	objects redirectObjects
 }
 
-// LoadRedirect loads the program for an interface with that many receive queues. With frags it takes
-// frames that span several buffers; both program and socket must, or such frames are lost.
+// LoadRedirect loads the program for an interface with that many receive queues. With frags it
+// takes frames that span several buffers; both program and socket must, or such frames are lost.
 func LoadRedirect(queues int, frags bool) (*Redirect, error) {
 	spec, err := loadRedirect()
 	if err != nil {

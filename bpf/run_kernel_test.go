@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bench runs an XDP program over single frames without an interface carrying them (BPF_PROG_TEST_RUN).
-// Frames seem to arrive on a queue of a veth that lives in a network namespace of its own.
+// bench runs an XDP program over single frames without an interface carrying them
+// (BPF_PROG_TEST_RUN). Frames seem to arrive on a queue of a veth that lives in a network namespace
+// of its own.
 type bench struct {
 	ifIndex int
 }

@@ -10,10 +10,11 @@
  *     (address, port) registered, lengths within the frame ------------------> socket of the queue
  *   everything else ---------------------------------------------------------> kernel
  *
- * Whatever is not certainly ours is the kernel's, also when it is broken: its stack has counters that
- * an administrator knows, and a program that drops what it does not understand is a bad neighbour.
- * The one frame dropped here has an EtherType that the kernel has no handler for and nothing in it.
- * No checksum is verified here: the receiver does that if it wants to, where the bytes are warm.
+ * Whatever is not certainly ours is the kernel's, also when it is broken: its stack has counters
+ * that an administrator knows, and a program that drops what it does not understand is a bad
+ * neighbour. The one frame dropped here has an EtherType that the kernel has no handler for and
+ * nothing in it. No checksum is verified here: the receiver does that if it wants to, where the
+ * bytes are warm.
  *
  * Each frame is counted once, under the reason for its verdict.
  */
@@ -65,8 +66,8 @@ enum {
 };
 
 /*
- * Headers as they lie in the frame; fields in wire order. Words are loaded whole although they may lie
- * on half-word boundaries: the machines that dunlin runs on (amd64, arm64) do not mind.
+ * Headers as they lie in the frame; fields in wire order. Words are loaded whole although they may
+ * lie on half-word boundaries: the machines that dunlin runs on (amd64, arm64) do not mind.
  */
 struct eth {
 	u32 dst_head;
@@ -105,8 +106,8 @@ struct udp {
 };
 
 /*
- * The version is part of the key, so that an IPv6 packet to ::ffff:a.b.c.d cannot pose as an IPv4 one.
- * Address and port are in wire order.
+ * The version is part of the key, so that an IPv6 packet to ::ffff:a.b.c.d cannot pose as an IPv4
+ * one. Address and port are in wire order.
  */
 struct endpoint {
 	u32 addr[4]; /* IPv4 as ::ffff:a.b.c.d */
@@ -121,7 +122,7 @@ struct {
 	MAP_UINT(max_entries, 1); /* the loader sets the number of queues */
 } xsks SECTION(".maps");
 
-/* Slot 0: our MAC in the low six bytes, wire order. One word, so that a change is never seen half. */
+/* Our MAC in the low six bytes, wire order. One word, so that a change is never seen half. */
 struct {
 	MAP_UINT(type, MAP_ARRAY);
 	MAP_TYPE(key, u32);
@@ -130,9 +131,9 @@ struct {
 } config SECTION(".maps");
 
 /*
- * One bit for each of the 65,536 EtherTypes: the look-up is inlined by the kernel to one load whatever
- * the number of registered types is, and the few lines that real traffic touches (8 KiB in all) stay in
- * the cache.
+ * One bit for each of the 65,536 EtherTypes: the look-up is inlined by the kernel to one load
+ * whatever the number of registered types is, and the few lines that real traffic touches (8 KiB in
+ * all) stay in the cache.
  */
 struct {
 	MAP_UINT(type, MAP_ARRAY);

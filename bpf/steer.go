@@ -76,7 +76,8 @@ func (s *Steer) Sockets() *ebpf.Map { return s.objects.Xsks }
 // Close frees the kernel objects that no attachment keeps alive.
 func (s *Steer) Close() error { return s.objects.Close() }
 
-// SetMAC changes the address that frames must be sent to. Frames in flight see the old or the new one.
+// SetMAC changes the address that frames must be sent to. Frames in flight see the old or the new
+// one.
 func (s *Steer) SetMAC(mac [6]byte) error {
 	var word [8]byte // the program loads it as one word
 	copy(word[:], mac[:])

@@ -1,14 +1,14 @@
 // Package capture writes the frames that an interface's steering program decides on to a pcapng
-// stream, each with receive queue, verdict and reason. tcpdump cannot: frames that XDP redirects to a
-// socket never reach the kernel's stack, where it listens.
+// stream, each with receive queue, verdict and reason. tcpdump cannot: frames that XDP redirects to
+// a socket never reach the kernel's stack, where it listens.
 //
 //	steer --copy--> perf ring per CPU --Run--> pcapng -> file, or pipe to wireshark -k -i -
 //
 // It does not load or attach programs, decode frames, or see what is sent. A verdict is not a
 // delivery: a redirected frame may still find its socket's ring full.
 //
-// Run works on the calling goroutine, in the network namespace of its thread, and never belongs on a
-// dataplane core. Copying costs the receiving core half a microsecond for each frame captured; a
+// Run works on the calling goroutine, in the network namespace of its thread, and never belongs on
+// a dataplane core. Copying costs the receiving core half a microsecond for each frame captured; a
 // reader that falls behind loses copies, which are counted, and never frames.
 package capture
 
@@ -30,8 +30,8 @@ var ErrNoProgram = errors.New("no XDP program attached (is iokernel running on t
 var ErrDetached = errors.New("XDP program was detached or replaced")
 
 const (
-	// pollEvery is how long a frame may wait in a ring that does not fill up, and a cancellation for
-	// its effect: not noticed by a person, and no load. Guess.
+	// pollEvery is how long a frame may wait in a ring that does not fill up, and a cancellation
+	// for its effect: not noticed by a person, and no load. Guess.
 	pollEvery = 50 * time.Millisecond
 	// checkEvery is how often a quiet capture looks whether its program is still attached. Guess.
 	checkEvery = time.Second

@@ -38,8 +38,8 @@ type pair struct {
 	sender    int // AF_PACKET socket bound to far
 }
 
-// newPair moves the test's thread into a new namespace. The thread ends with the test, and namespace
-// and veth go with it.
+// newPair moves the test's thread into a new namespace. The thread ends with the test, and
+// namespace and veth go with it.
 func newPair(t *testing.T) *pair {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -127,7 +127,8 @@ func (f *file) Write(b []byte) (int, error) {
 	return f.Buffer.Write(b)
 }
 
-// sendOnceBegun sends the frames from another goroutine and then calls after, as Run keeps the test's.
+// sendOnceBegun sends the frames from another goroutine and then calls after, as Run keeps the
+// test's.
 func (p *pair) sendOnceBegun(t *testing.T, out *file, frames [][]byte, after func()) {
 	go func() {
 		<-out.begun
@@ -151,7 +152,8 @@ func TestRunRedirected(t *testing.T) {
 	out := newFile()
 	before := time.Now()
 	p.sendOnceBegun(t, out, sent, func() {})
-	stats, err := Run(t.Context(), Options{Interface: "near", SnapLen: snap, Count: count, Out: out})
+	stats, err := Run(t.Context(),
+		Options{Interface: "near", SnapLen: snap, Count: count, Out: out})
 	must(t, err)
 	after := time.Now()
 	if stats.Frames != count || stats.Lost != 0 || stats.Bytes != 60+(count-1)*snap {
@@ -167,12 +169,14 @@ func TestRunRedirected(t *testing.T) {
 		must(t, err)
 		number := binary.BigEndian.Uint32(data[14:])
 		whole := frame(takenType, int(number), 60+10*int(number))
-		if seen[number] || info.Length != len(whole) || !bytes.Equal(data, whole[:min(60+10*int(number), snap)]) {
+		start := whole[:min(len(whole), snap)]
+		if seen[number] || info.Length != len(whole) || !bytes.Equal(data, start) {
 			t.Errorf("frame %d: %+v: %x", number, info, data)
 		}
 		seen[number] = true
 		if info.Timestamp.Before(before) || info.Timestamp.After(after) {
-			t.Errorf("frame %d at %v, sent between %v and %v", number, info.Timestamp, before, after)
+			t.Errorf("frame %d at %v, sent between %v and %v",
+				number, info.Timestamp, before, after)
 		}
 	}
 	if _, _, err := r.ReadPacketData(); !errors.Is(err, io.EOF) {

@@ -125,8 +125,8 @@ func (s *session) stillAttached() error {
 	return err
 }
 
-// wallOfMonotonic is what CLOCK_MONOTONIC lacks to the time of day, in ns. It is taken once: a step of
-// the wall clock during a capture would otherwise put its frames out of order.
+// wallOfMonotonic is what CLOCK_MONOTONIC lacks to the time of day, in ns. It is taken once: a step
+// of the wall clock during a capture would otherwise put its frames out of order.
 func wallOfMonotonic() (int64, error) {
 	var monotonic unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &monotonic); err != nil {
