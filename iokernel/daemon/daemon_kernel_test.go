@@ -1,0 +1,150 @@
+package daemon_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dunlin-io/dunlin/bench/lab"
+	"github.com/dunlin-io/dunlin/dataplane"
+	"github.com/dunlin-io/dunlin/dataplane/attach"
+	"github.com/dunlin-io/dunlin/iokernel/config"
+	"github.com/dunlin-io/dunlin/iokernel/daemon"
+)
+
+const echoPort = 7777
+
+// newLab makes two namespaces, or skips where nobody may.
+func newLab(t *testing.T, o lab.PairOptions) *lab.Lab {
+	t.Helper()
+	l, err := lab.New(o)
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skipf("needs root for network namespaces: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// startDaemon starts an iokernel on end B with one runtime "echo" for us.
+func startDaemon(t *testing.T, l *lab.Lab, change func(*daemon.Options)) *daemon.Daemon {
+	t.Helper()
+	c := config.Default()
+	c.Interface = l.End(lab.B).Name
+	c.Poll = config.PollAdaptive
+	c.Control.Socket = filepath.Join(t.TempDir(), "iokernel.sock")
+	r := config.DefaultRuntime()
+	r.Name = "echo"
+	r.UIDs = []config.Account{config.ID(uint32(os.Getuid()))}
+	r.Endpoints = []config.Endpoint{{EtherType: 0x88B5}, {UDP: echoPort}}
+	c.Runtimes = []config.Runtime{r}
+	o := daemon.Options{Config: c, Inside: func(f func() error) error { return l.In(lab.B, f) },
+		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
+	if change != nil {
+		change(&o)
+	}
+	if err := o.Config.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := daemon.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Logf("%s", b)
+	return len(b), nil
+}
+
+// runEcho attaches and echoes until the test ends.
+func runEcho(t *testing.T, o attach.Options) {
+	t.Helper()
+	rt, err := attach.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rt.HandleUDP(echoPort, func(r *dataplane.Request) { r.Turn() }); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- rt.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// exchange sends from a plain socket in A and wants the same back.
+func exchange(t *testing.T, l *lab.Lab, to netip.Addr, n int) {
+	t.Helper()
+	var conn net.Conn
+	if err := l.In(lab.A, func() (err error) {
+		conn, err = net.Dial("udp", netip.AddrPortFrom(to, echoPort).String())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	buf := make([]byte, 64)
+	for i := range n {
+		want := []byte{byte(i), 'd', 'u', 'n', 'l', 'i', 'n'}
+		conn.SetDeadline(time.Now().Add(2 * time.Second))
+		if _, err := conn.Write(want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := conn.Read(buf)
+		if err != nil {
+			t.Fatalf("reply %d from %v: %v", i, to, err)
+		}
+		if string(buf[:got]) != string(want) {
+			t.Fatalf("reply %d from %v: %q", i, to, buf[:got])
+		}
+	}
+}
+
+func TestModesAnswerPlainClients(t *testing.T) {
+	for _, mode := range []string{"mediated", "direct", "solo"} {
+		t.Run(mode, func(t *testing.T) {
+			l := newLab(t, lab.PairOptions{})
+			d := startDaemon(t, l, func(o *daemon.Options) {
+				o.Private = mode == "solo"
+				r := &o.Config.Runtimes[0]
+				if mode == "direct" {
+					r.AllowDirect, r.Queue = true, 0
+				}
+			})
+			o := attach.Options{Name: "echo", Socket: d.Socket(), Direct: mode == "direct"}
+			if mode == "solo" {
+				o.Solo = d
+			}
+			runEcho(t, o)
+			exchange(t, l, l.End(lab.B).IPv4, 100)
+			exchange(t, l, l.End(lab.B).IPv6, 100)
+		})
+	}
+}
