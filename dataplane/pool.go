@@ -14,8 +14,9 @@ const (
 	MaxChunkBytes = 4096
 )
 
-// magazineRounds is the frames in a magazine: one burst.
-const magazineRounds = MaxBurst
+// magazineRounds is the frames in a magazine: one burst, but so few that all caches together cannot
+// keep more than a quarter of a small pool from the one that needs frames.
+func magazineRounds(chunks, caches int) int { return min(MaxBurst, max(chunks/(8*caches), 1)) }
 
 // PoolConfig describes a frame memory.
 type PoolConfig struct {
@@ -25,11 +26,12 @@ type PoolConfig struct {
 
 // Pool is a frame memory: equal chunks of bytes, given out by number through per-worker caches.
 type Pool struct {
-	mem   []byte
-	shift uint
-	count uint32
-	depot *magazine.Depot
-	owner []uint8 // under invariants: 1 while free
+	mem    []byte
+	shift  uint
+	count  uint32
+	caches int // most caches
+	depot  *magazine.Depot
+	owner  []uint8 // under invariants: 1 while free
 }
 
 // NewPool divides mem into chunks, all free. The pool keeps mem; whoever mapped it unmaps it last.
@@ -39,16 +41,19 @@ func NewPool(mem []byte, c PoolConfig) (*Pool, error) {
 			c.ChunkBytes, MinChunkBytes, MaxChunkBytes)
 	}
 	n := len(mem) / c.ChunkBytes
-	if n < 1 || len(mem)%c.ChunkBytes != 0 {
-		return nil, fmt.Errorf("dataplane: frame memory of %d bytes: want a multiple of %d",
-			len(mem), c.ChunkBytes)
+	if n < 1 || n > MaxChunks || len(mem)%c.ChunkBytes != 0 {
+		return nil, fmt.Errorf("dataplane: frame memory of %d bytes: want 1 to %d times %d",
+			len(mem), MaxChunks, c.ChunkBytes)
 	}
-	depot, err := magazine.New(n, magazineRounds, c.Caches+1)
+	if c.Caches < 1 || c.Caches > MaxWorkers {
+		return nil, fmt.Errorf("dataplane: pool with %d caches: want 1 to %d", c.Caches, MaxWorkers)
+	}
+	depot, err := magazine.New(n, magazineRounds(n, c.Caches), c.Caches+1)
 	if err != nil {
 		return nil, fmt.Errorf("dataplane: pool: %w", err)
 	}
 	p := &Pool{mem: mem, shift: uint(bits.TrailingZeros(uint(c.ChunkBytes))), count: uint32(n),
-		depot: depot}
+		caches: c.Caches, depot: depot}
 	if invariant.Enabled {
 		p.owner = make([]uint8, n)
 	}

@@ -33,21 +33,23 @@ type Doorbell interface {
 
 // PortConfig says how a port uses its pool.
 type PortConfig struct {
-	// FillChunks is how many chunks to lend to the other side for receiving; 0 means a fill ring's
-	// worth. The pool must have more, or nothing is left to transmit from.
+	// FillChunks is how many chunks to lend to the other side for receiving; 0 means half of one
+	// cache's share of the pool, at most a fill ring's worth. What is not lent is for transmission.
 	FillChunks int
 }
 
 // Counters are what a port did since it was made. They belong to the port's thread.
 type Counters struct {
-	RxFrames, RxPackets uint64
-	TxFrames            uint64
+	RxFrames, RxPackets uint64 // given to the caller of Recv
+	TxFrames, TxPackets uint64 // taken by Send, those of TxDropped left out
+	TxDropped           uint64 // frames sent while the other side was gone, freed
 	Kicks               uint64 // system calls or doorbells to transmit
 	KicksAgain          uint64 // ... that took only a part of what waited
 	KicksBlocked        uint64 // ... after which output stayed unsent
 	FillStarved         uint64 // turns in which the pool had no chunk to lend
 	RxTooLong           uint64 // packets of more than MaxSegments frames, dropped
-	BadDescriptors      uint64 // from the other side: outside the frame memory
+	RxBad               uint64 // packets with a bad descriptor, dropped
+	BadDescriptors      uint64 // outside the frame memory, or of a chunk that was not lent
 }
 
 // Lent is what a port has given to the other side: for the audit of frames.
@@ -57,44 +59,56 @@ type Lent struct {
 }
 
 const (
-	// refillBatch is the fewest chunks worth a store to the shared fill index. (guess: a quarter of
-	// a burst; the ring is never that close to empty)
+	// refillBatch is the fewest chunks worth a store to the shared fill index, while the other side
+	// has three quarters of its chunks. (guess: a quarter of a burst)
 	refillBatch = 16
-	// reapBatch is the same for the completion ring.
+	// reapBatch is the most sent chunks left on the completion ring by a busy port. (the same guess)
 	reapBatch = 16
 	// maxKicks bounds the system calls of one Flush. A full ring of 4,096 at 32 a call.
 	maxKicks = 128
 )
 
 // Port is a Link over four rings. See the package's picture; it belongs to one thread.
+//
+// It keeps two ledgers of the chunks it lent, so that whatever the other side writes, a chunk is
+// free, lent or held exactly once: Pool.Stored, the caches' Count, Lent and what callers hold always
+// add up to Pool.Chunks.
 type Port struct {
-	rings   Rings
-	pool    *Pool
-	cache   *Cache
-	bell    Doorbell
-	fill    uint32 // target for lent
-	lent    uint32 // chunks at the other side for receiving
-	staged  uint32 // written to the tx ring, not yet published
-	sending uint32 // published or staged, not yet reaped
-	stalled bool   // published output that the other side could not take
-	down    bool
-	skip    bool // inside a packet that was too long
-	counts  Counters
+	rings    Rings
+	pool     *Pool
+	cache    *Cache
+	bell     Doorbell
+	fill     uint32 // target for lent
+	refillAt uint32 // how far lent may fall below it
+	reapAt   uint32 // how many may be on the way out before a busy port looks for the sent ones
+	lent     uint32 // chunks at the other side for receiving
+	staged   uint32 // written to the tx ring, not yet published
+	sending  uint32 // published or staged, not yet reaped
+	stalled  bool   // published output that the other side could not take
+	down     bool
+	skip     bool // inside a packet that was too long
+	unrung   bool // chunks were lent since the other side was last woken to take them
+	rx, tx   ledger
+	counts   Counters
 }
 
 // NewPort returns a port and fills its fill ring. The cache is the thread's; the port takes chunks
 // to lend from it and returns sent ones to it.
 func NewPort(r Rings, cache *Cache, bell Doorbell, c PortConfig) (*Port, error) {
-	fill := uint32(c.FillChunks)
+	pool := cache.pool
+	share := pool.count / uint32(pool.caches)
+	fill := c.FillChunks
 	if fill == 0 {
-		fill = min(r.Fill.Size(), uint32(cache.pool.Chunks()/2))
+		fill = min(int(r.Fill.Size()), max(int(share/2), 1))
 	}
-	if c.FillChunks < 0 || fill > r.Fill.Size() || int(fill) >= cache.pool.Chunks() {
+	if fill < 0 || fill > int(r.Fill.Size()) || fill >= pool.Chunks() {
 		return nil, fmt.Errorf("dataplane: lending %d chunks: the fill ring has %d entries and the "+
-			"pool %d chunks, and some must stay to transmit from", c.FillChunks, r.Fill.Size(),
-			cache.pool.Chunks())
+			"pool %d chunks, and some must stay to transmit from", fill, r.Fill.Size(), pool.count)
 	}
-	p := &Port{rings: r, pool: cache.pool, cache: cache, bell: bell, fill: fill}
+	p := &Port{rings: r, pool: pool, cache: cache, bell: bell, fill: uint32(fill),
+		rx: newLedger(pool.count), tx: newLedger(pool.count)}
+	p.refillAt = min(refillBatch, max(p.fill/4, 1))
+	p.reapAt = min(reapBatch, max((share-min(share, p.fill))/4, 1))
 	p.refill()
 	return p, nil
 }
@@ -105,7 +119,8 @@ func (p *Port) Counters() Counters { return p.counts }
 // Lent returns what the other side holds.
 func (p *Port) Lent() Lent { return Lent{Rx: int(p.lent), Tx: int(p.sending)} }
 
-// Down reports whether the other side is gone; such a port neither receives nor sends.
+// Down reports whether the other side was gone when last asked to transmit. Until something is
+// received again, Send drops what it is given.
 func (p *Port) Down() bool { return p.down }
 
 // Broken reports whether the other side ever published an index that it cannot have.

@@ -1,100 +1,141 @@
 package dataplane
 
-import "github.com/dunlin-io/dunlin/core/ring"
+import (
+	"github.com/dunlin-io/dunlin/core/invariant"
+	"github.com/dunlin-io/dunlin/core/ring"
+)
 
 // Recv implements Link.
 func (p *Port) Recv(dst []Frame) int {
-	n := p.rings.Rx.Peek(uint32(len(dst)))
-	if n == 0 {
-		p.upkeep()
-		return 0
+	most := uint32(len(dst))
+	seen := p.rings.Rx.Peek(most)
+	taken, n := p.take(seen, dst)
+	if taken == 0 && seen > 0 && seen < most && p.rings.Rx.Waiting() > seen {
+		taken, n = p.take(p.rings.Rx.Peek(most), dst) // the rest of a packet has come since
 	}
-	taken, kept, whole := uint32(0), 0, 0
-	for i := uint32(0); i < n; i++ {
-		d := p.rings.Rx.At(i)
-		f, ok := p.pool.FrameAt(d.Addr, d.Len)
-		if !ok {
-			p.counts.BadDescriptors++
-			f = Frame{Index: uint32(p.pool.count)} // nobody's; dropped with its packet below
-		}
-		more := d.Options&ring.OptionMore != 0
-		if more {
-			f.Len |= FrameMore
-		}
-		dst[kept] = f
-		kept++
-		if more {
-			continue
-		}
-		if p.skip || !p.usable(dst[whole:kept]) {
-			p.drop(dst[whole:kept])
-			kept, p.skip = whole, false
-		} else {
-			whole = kept
-			p.counts.RxPackets++
-		}
-		taken = i + 1
+	if taken > 0 {
+		p.rings.Rx.Release(taken)
+		p.down = false
 	}
-	if taken == 0 && n >= MaxSegments { // the packet does not end within what may be one
-		if !p.skip {
-			p.counts.RxTooLong++
-		}
-		p.drop(dst[:kept])
-		taken, p.skip = n, true
-	}
-	p.rings.Rx.Release(taken)
-	p.lent -= taken
-	p.counts.RxFrames += uint64(taken)
-	p.upkeep()
-	return whole
+	p.upkeep(taken == 0)
+	return n
 }
 
-// usable reports whether all frames of a packet lie in the pool.
-func (p *Port) usable(packet []Frame) bool {
-	for _, f := range packet {
-		if f.Index >= p.pool.count {
-			return false
+// take claims the packets that end within the first seen descriptors. It returns how many
+// descriptors are done with, and how many frames it put into dst.
+func (p *Port) take(seen uint32, dst []Frame) (taken uint32, n int) {
+	for taken < seen {
+		length, ended := p.span(taken, seen)
+		switch {
+		case p.skip || length > MaxSegments:
+			if !p.skip {
+				p.counts.RxTooLong++
+			}
+			p.discard(taken, length)
+			p.skip = !ended
+		case !ended:
+			return taken, n
+		case p.accept(taken, dst[n:n+int(length)]):
+			n += int(length)
+			p.counts.RxPackets++
+			p.counts.RxFrames += uint64(length)
+		default:
+			p.counts.RxBad++
 		}
+		taken += length
+	}
+	return taken, n
+}
+
+// span is how many of the descriptors from at to seen belong to one packet, and whether it ends there.
+func (p *Port) span(at, seen uint32) (length uint32, ended bool) {
+	for at+length < seen {
+		length++
+		if p.rings.Rx.At(at+length-1).Options&ring.OptionMore == 0 {
+			return length, true
+		}
+	}
+	return length, false
+}
+
+// accept claims the frames of the packet whose descriptors begin at at; if one of them is bad it
+// frees the others and returns false.
+func (p *Port) accept(at uint32, packet []Frame) bool {
+	good := 0
+	for i := range packet {
+		f, ok := p.claim(p.rings.Rx.At(at + uint32(i)))
+		if !ok {
+			continue
+		}
+		if i+1 < len(packet) {
+			f.Len |= FrameMore
+		}
+		packet[good] = f
+		good++
+	}
+	if good < len(packet) {
+		p.cache.FreeAll(packet[:good])
+		return false
 	}
 	return true
 }
 
-func (p *Port) drop(packet []Frame) {
-	for _, f := range packet {
-		if f.Index < p.pool.count {
+// discard frees the frames of descriptors that nobody gets.
+func (p *Port) discard(at, length uint32) {
+	for i := range length {
+		if f, ok := p.claim(p.rings.Rx.At(at + i)); ok {
 			p.cache.Free(f.Index)
 		}
 	}
 }
 
-// upkeep keeps chunks circulating: sent ones back to the pool, free ones to the fill ring.
-func (p *Port) upkeep() {
-	if p.sending >= reapBatch || p.lent+refillBatch <= p.fill && p.sending > 0 {
+// claim takes a received chunk back from the other side, if it is one that the other side had.
+func (p *Port) claim(d ring.Desc) (Frame, bool) {
+	f, ok := p.pool.FrameAt(d.Addr, d.Len)
+	if !ok || !p.rx.settle(f.Index) {
+		p.counts.BadDescriptors++
+		return Frame{}, false
+	}
+	p.lent--
+	return f, true
+}
+
+// upkeep keeps chunks circulating: sent ones back to the pool, free ones to the fill ring. A busy
+// port does so in batches; an idle one looks for all that was sent, and whether the other side went to
+// sleep between our publishing chunks and its seeing them.
+func (p *Port) upkeep(idle bool) {
+	short := p.fill - p.lent
+	if p.sending >= p.reapAt || p.sending > 0 && (idle || short >= p.refillAt) {
 		p.reap()
 	}
-	if p.lent+min(refillBatch, p.fill) <= p.fill {
+	if short >= p.refillAt {
 		p.refill()
+	}
+	if idle {
+		p.wakeToFill()
 	}
 }
 
-// reap returns the chunks whose transmission is over to the pool.
-func (p *Port) reap() {
+// reap returns the chunks whose transmission is over to the pool, and reports whether there were any.
+func (p *Port) reap() (any bool) {
 	for p.sending > 0 {
 		n := p.rings.Completion.Peek(MaxBurst)
 		if n == 0 {
-			return
+			break
 		}
-		for i := uint32(0); i < n; i++ {
+		any = true
+		for i := range n {
 			index := p.rings.Completion.At(i) >> p.pool.shift
-			if index >= uint64(p.pool.count) {
+			if index >= uint64(p.pool.count) || !p.tx.settle(uint32(index)) {
 				p.counts.BadDescriptors++
 				continue
 			}
+			p.sending--
 			p.cache.Free(uint32(index))
 		}
 		p.rings.Completion.Release(n)
-		p.sending -= min(n, p.sending)
 	}
+	return any
 }
 
 // refill lends chunks up to the target.
@@ -107,14 +148,21 @@ func (p *Port) refill() {
 			p.counts.FillStarved++
 			break
 		}
+		invariant.Check(p.rx.lend(index), "chunk lent twice", uint64(index), 0)
 		p.rings.Fill.Set(n, uint64(index)<<p.pool.shift)
 	}
-	if n == 0 {
-		return
+	if n > 0 {
+		p.rings.Fill.Submit(n)
+		p.lent += n
+		p.unrung = true
+		p.wakeToFill()
 	}
-	p.rings.Fill.Submit(n)
-	p.lent += n
-	if p.rings.Fill.NeedWakeup() {
+}
+
+// wakeToFill wakes the other side if it sleeps and has not been woken for the chunks last published.
+func (p *Port) wakeToFill() {
+	if p.unrung && p.rings.Fill.NeedWakeup() {
+		p.unrung = false
 		p.bell.KickRx()
 	}
 }
@@ -122,7 +170,9 @@ func (p *Port) refill() {
 // Send implements Link.
 func (p *Port) Send(src []Frame) int {
 	if p.down {
-		return 0
+		p.cache.FreeAll(src)
+		p.counts.TxDropped += uint64(len(src))
+		return len(src)
 	}
 	room := int(p.rings.Tx.Reserve(p.staged+uint32(len(src))) - p.staged)
 	n := min(room, len(src))
@@ -130,9 +180,12 @@ func (p *Port) Send(src []Frame) int {
 		n--
 	}
 	for i, f := range src[:n] {
+		invariant.Check(p.tx.lend(f.Index), "chunk sent twice", uint64(f.Index), 0)
 		d := ring.Desc{Addr: p.pool.Addr(f), Len: uint32(f.Bytes())}
 		if f.More() {
 			d.Options = ring.OptionMore
+		} else {
+			p.counts.TxPackets++
 		}
 		p.rings.Tx.Set(p.staged+uint32(i), d)
 	}
@@ -145,6 +198,9 @@ func (p *Port) Send(src []Frame) int {
 // Flush implements Link. Against the kernel it costs one system call for each 32 descriptors; where
 // the kernel cannot take them all, the rest is tried again at the next Flush.
 func (p *Port) Flush() {
+	if p.sending-p.staged >= p.reapAt {
+		p.reap() // a full completion ring would stop transmission
+	}
 	if p.staged > 0 {
 		p.rings.Tx.Submit(p.staged)
 		p.staged = 0
@@ -152,37 +208,48 @@ func (p *Port) Flush() {
 		return
 	}
 	p.stalled = false
-	if !p.rings.Tx.NeedWakeup() {
-		return
+	if p.rings.Tx.NeedWakeup() {
+		p.kick()
 	}
-	for i := 0; i < maxKicks; i++ {
+}
+
+// kick has the other side transmit until all is taken, or it takes no more.
+func (p *Port) kick() {
+	left := p.rings.Tx.Outstanding()
+	for range maxKicks {
 		p.counts.Kicks++
 		switch p.bell.KickTx() {
 		case KickDone:
 			return
-		case KickAgain:
-			p.counts.KicksAgain++
-			p.reap() // a full completion ring is a reason to be told "again"
-			if p.rings.Tx.Outstanding() == 0 {
-				return
-			}
-		case KickBlocked:
-			p.counts.KicksBlocked++
-			p.stalled = true
-			return
 		case KickDown:
 			p.down = true
 			return
+		case KickBlocked:
+			p.blocked()
+			return
+		}
+		p.counts.KicksAgain++
+		reaped, before := p.reap(), left
+		if left = p.rings.Tx.Outstanding(); left == 0 {
+			return
+		}
+		if left == before && !reaped { // "again" without progress is no more than "blocked"
+			break
 		}
 	}
-	p.stalled = p.rings.Tx.Outstanding() > 0
+	p.blocked()
 }
 
-// Pending implements Link.
+func (p *Port) blocked() {
+	p.counts.KicksBlocked++
+	p.stalled = true
+}
+
+// Pending implements Link. A port with nothing lent is pending because nothing could wake it: it looks
+// for a chunk at each Recv.
 func (p *Port) Pending() bool {
-	if p.down {
-		return false
+	if p.rings.Rx.Any() && !p.rings.Rx.Broken() {
+		return true
 	}
-	return p.staged > 0 || p.stalled || p.rings.Rx.Any() ||
-		p.lent == 0 && p.rings.Completion.Any()
+	return !p.down && (p.staged > 0 || p.stalled || p.lent == 0)
 }
