@@ -82,12 +82,6 @@ func (h handler) Neigh(ctx context.Context, _ *control.Session, addr netip.Addr)
 	return h.d.neighbour(ctx, addr)
 }
 
-// neighbour finds the Ethernet address behind an IP address: our own for our own addresses.
-func (d *Daemon) neighbour(ctx context.Context, addr netip.Addr) (control.NeighReply, error) {
-	mac, ok, err := d.watch.Resolve(ctx, addr)
-	return control.NeighReply{Addr: addr, MAC: control.MAC(mac), Found: ok}, err
-}
-
 // Status describes the iokernel for people.
 func (h handler) Status(context.Context) (control.Status, error) {
 	d := h.d

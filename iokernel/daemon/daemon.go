@@ -29,6 +29,7 @@ import (
 	"github.com/dunlin-io/dunlin/iokernel"
 	"github.com/dunlin-io/dunlin/iokernel/config"
 	"github.com/dunlin-io/dunlin/iokernel/control"
+	"github.com/dunlin-io/dunlin/iokernel/neigh"
 	"github.com/dunlin-io/dunlin/xdp"
 )
 
@@ -62,12 +63,12 @@ type Daemon struct {
 	loop      *pin.Loop
 	steering  *steering
 	guards    guards
-	watch     *watch
+	neigh     *neigh.Watcher
 	server    *control.Server
 	evictions chan struct{} // of size 1: the Dataplane has some
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
-	ended     chan error // the loop's end
+	failed    chan error // of size 1: why the daemon cannot go on
 	closing   sync.Once
 
 	mu       sync.Mutex
@@ -84,7 +85,7 @@ func Start(o Options) (_ *Daemon, err error) {
 		o.Inside = func(f func() error) error { return f() }
 	}
 	d := &Daemon{o: o, log: o.Log, clock: pin.NewClock(), attached: map[owner]*attachment{},
-		evictions: make(chan struct{}, 1), ended: make(chan error, 1)}
+		evictions: make(chan struct{}, 1), failed: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	defer func() {
@@ -95,7 +96,7 @@ func Start(o Options) (_ *Daemon, err error) {
 	if err := d.placeLoop(); err != nil {
 		return nil, err
 	}
-	if err := o.Inside(func() error { return d.openNetwork(ctx) }); err != nil {
+	if err := o.Inside(d.openNetwork); err != nil {
 		return nil, err
 	}
 	if err := d.buildDataplane(); err != nil {
@@ -165,7 +166,12 @@ func (d *Daemon) buildDataplane() error {
 // run starts everything that was built.
 func (d *Daemon) run(ctx context.Context) {
 	d.started = d.clock.Now()
-	d.start(func() { d.ended <- d.loop.Run() })
+	d.start(func() {
+		if err := d.loop.Run(); err != nil {
+			d.fail(err)
+		}
+	})
+	d.start(func() { d.watch(ctx) })
 	d.start(func() { d.evict(ctx) })
 	if d.server != nil {
 		d.start(func() {
@@ -191,14 +197,21 @@ func (d *Daemon) Host() *core.Host { return d.host }
 // Loop is the daemon's loop.
 func (d *Daemon) Loop() *pin.Loop { return d.loop }
 
-// Wait blocks until ctx ends (nil) or the daemon cannot go on.
+// Wait blocks until ctx ends (nil) or the daemon cannot go on; then Close it. Call it once.
 func (d *Daemon) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case err := <-d.ended:
-		d.ended <- err
+	case err := <-d.failed:
 		return err
+	}
+}
+
+// fail has Wait return err; the first counts.
+func (d *Daemon) fail(err error) {
+	select {
+	case d.failed <- err:
+	default:
 	}
 }
 
@@ -210,8 +223,8 @@ func (d *Daemon) Close() error {
 		if d.server != nil {
 			errs = append(errs, d.server.Close()) // detaches all sessions
 		}
-		if d.watch != nil {
-			errs = append(errs, d.watch.close())
+		if d.neigh != nil {
+			d.neigh.Close()
 		}
 		d.evictPrivate()
 		if d.loop != nil {

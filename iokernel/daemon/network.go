@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/dunlin-io/dunlin/core/mem"
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/iokernel/config"
+	"github.com/dunlin-io/dunlin/iokernel/neigh"
 	"github.com/dunlin-io/dunlin/xdp"
 	"github.com/dunlin-io/dunlin/xdp/sock"
 )
@@ -36,7 +36,7 @@ func (q *queue) Pending() bool { return q.port.Pending() }
 func (q *queue) Drain()        {}
 
 // openNetwork opens what belongs to the interface's network namespace.
-func (d *Daemon) openNetwork(ctx context.Context) error {
+func (d *Daemon) openNetwork() error {
 	c := &d.o.Config
 	features, err := xdp.Probe(c.Interface)
 	if err != nil {
@@ -61,7 +61,8 @@ func (d *Daemon) openNetwork(ctx context.Context) error {
 	if err := d.openQueues(features); err != nil {
 		return err
 	}
-	return d.openWatch(ctx, features)
+	d.neigh, err = neigh.Open(c.Interface)
+	return err
 }
 
 func xdpMode(m config.XDPMode) xdp.Mode {
