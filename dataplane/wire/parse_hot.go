@@ -94,9 +94,6 @@ func parse6(first []byte, total int) (Packet, Reason) {
 // parseUDP gives the payload length of a UDP datagram whose header is at l4, in an IP packet that
 // carries so many bytes.
 func parseUDP(first []byte, l4, carried int) (payload uint32, reason Reason) {
-	if carried < UDPBytes {
-		return 0, ReasonBadUDPLength
-	}
 	if len(first) < l4+UDPBytes {
 		return 0, ReasonShort
 	}

@@ -220,3 +220,33 @@ func TestTexts(t *testing.T) {
 		t.Error("texts")
 	}
 }
+
+// TestSettersReadBack sets each field in a header of ones and of zeros and reads it and its
+// neighbours.
+func TestSettersReadBack(t *testing.T) {
+	for _, fill := range []byte{0, 0xFF} {
+		h4 := IPv4(bytes.Repeat([]byte{fill}, IPv4Bytes))
+		h4.SetTOS(1)
+		h4.SetTotalLen(0x0203)
+		h4.SetTTL(4)
+		h4.SetSrc([4]byte{5, 6, 7, 8})
+		h4.SetDst([4]byte{9, 10, 11, 12})
+		want4 := IPv4{fill, 1, 2, 3, fill, fill, fill, fill, 4, fill, fill, fill}
+		want4 = append(want4, 5, 6, 7, 8, 9, 10, 11, 12)
+		if !bytes.Equal(h4, want4) || h4.TOS() != 1 || h4.TotalLen() != 0x0203 || h4.TTL() != 4 ||
+			h4.Src() != [4]byte{5, 6, 7, 8} || h4.Dst() != [4]byte{9, 10, 11, 12} {
+			t.Errorf("IPv4 % x", []byte(h4))
+		}
+		h6 := IPv6(bytes.Repeat([]byte{fill}, IPv6Bytes))
+		h6.SetPayloadLen(0x0102)
+		h6.SetHopLimit(3)
+		h6.SetSrc(flow6.Src.Addr)
+		h6.SetDst(flow6.Dst.Addr)
+		want6 := append(IPv6{fill, fill, fill, fill, 1, 2, fill, 3}, flow6.Src.Addr[:]...)
+		want6 = append(want6, flow6.Dst.Addr[:]...)
+		if !bytes.Equal(h6, want6) || h6.PayloadLen() != 0x0102 || h6.HopLimit() != 3 ||
+			h6.Src() != flow6.Src.Addr || h6.Dst() != flow6.Dst.Addr {
+			t.Errorf("IPv6 % x", []byte(h6))
+		}
+	}
+}
