@@ -57,7 +57,8 @@ type Loop struct {
 	stop    atomic.Bool
 	running bool // between Run's begin and end; under mu
 	ended   bool
-	mu      sync.Mutex // callers of Do and Stop
+	calls   sync.Mutex // held over each Do: there is room for one job
+	mu      sync.Mutex // callers of Do and Stop, and Run's begin and end
 	thread  atomic.Int32
 	parks   atomic.Uint64 // written by the loop only
 }
@@ -107,8 +108,23 @@ func (l *Loop) Run() error {
 	l.mu.Unlock()
 
 	runtime.LockOSThread()
-	// The thread is not unlocked: a goroutine that ends locked takes its thread, and the
-	// thread's affinity and name, with it.
+	if unix.Gettid() != unix.Getpid() {
+		return l.run()
+	}
+	// The main thread's affinity is the process's (Allowed), and Go never ends it. While we are
+	// locked to it, another goroutine gets another thread.
+	defer runtime.UnlockOSThread()
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		ended <- l.run()
+	}()
+	return <-ended
+}
+
+// run turns the loop on the calling thread. The thread is not unlocked: a goroutine that ends locked
+// takes its thread, and the thread's affinity and name, with it.
+func (l *Loop) run() error {
 	err := l.settle()
 	if err == nil {
 		l.turn()
@@ -193,6 +209,8 @@ func (l *Loop) runJob() {
 // the loop's end it runs f on the caller's thread: then nobody else touches what the loop owned. It
 // must not be called from the loop itself.
 func (l *Loop) Do(f func()) {
+	l.calls.Lock()
+	defer l.calls.Unlock()
 	l.mu.Lock()
 	if !l.running {
 		defer l.mu.Unlock()
