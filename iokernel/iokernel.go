@@ -82,8 +82,8 @@ type Dataplane struct {
 	runtimes []*Runtime // attached, in order of attachment
 	table    table
 	notify   func()
-	evicted  []Eviction // at most MaxRuntimes wait
-	polls    uint64
+	evicted  []Eviction // not reported yet
+	dirty    []*port    // have something to publish; between two polls none has
 }
 
 // New returns a Dataplane without runtimes.
@@ -94,7 +94,10 @@ func New(c Config) (*Dataplane, error) {
 	d := &Dataplane{mac: c.MAC, mtu: c.MTU, notify: c.Notify,
 		evicted: make([]Eviction, 0, MaxRuntimes)}
 	for _, q := range c.Queues {
-		d.queues = append(d.queues, &queue{link: q.Link, cache: q.Cache})
+		d.queues = append(d.queues, &queue{link: q.Link, cache: q.Cache, share: dataplane.MaxBurst})
+	}
+	if len(d.queues) == 0 {
+		d.queues = []*queue{{link: nowhere{}, share: dataplane.MaxBurst}}
 	}
 	return d, nil
 }
@@ -123,21 +126,4 @@ func (d *Dataplane) Arm(on bool) {
 			p.far.Tx.SetNeedWakeup(on)
 		}
 	}
-}
-
-// Pending reports whether a runtime's output waits. The queues' links are waiters of their own.
-func (d *Dataplane) Pending() bool {
-	for _, q := range d.queues {
-		if q.backlog > 0 {
-			return true
-		}
-	}
-	for _, r := range d.runtimes {
-		for _, p := range r.ports {
-			if !r.cut && p.far.Tx.Any() {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -23,27 +23,22 @@ func (p *port) returned(chunk uint32) bool {
 		at.entry < owner.completed-uint64(far.Outstanding())
 }
 
-// deliver copies a packet from pool's frames into chunks that the worker gave, and stages them on its
-// receive ring. The frames stay the caller's.
-func (p *port) deliver(pool *dataplane.Pool, packet []dataplane.Frame) (Drop, Violation) {
+// deliver copies a packet of total bytes from pool's frames into chunks that the worker gave, and
+// stages them on its receive ring. The frames stay the caller's.
+func (p *port) deliver(pool *dataplane.Pool, packet []dataplane.Frame, total int) (Drop, Violation) {
 	chunkBytes := p.runtime.pool.ChunkBytes()
-	need, total := len(packet), 0
-	for _, f := range packet {
-		total += f.Bytes()
+	need := uint32(segments(total, chunkBytes))
+	if need > dataplane.MaxSegments {
+		return DropTooLong, ViolationNone
 	}
-	if need > 1 || total > chunkBytes {
-		if need = (total + chunkBytes - 1) / chunkBytes; need > dataplane.MaxSegments {
-			return DropTooLong, ViolationNone
-		}
-	}
-	if p.far.Fill.Peek(uint32(need)) < uint32(need) &&
-		p.far.Fill.Waiting() < uint32(need) { // Peek may have seen the end of an older look
+	if fill := p.filled + need; p.far.Fill.Peek(fill) < fill &&
+		p.far.Fill.Waiting() < fill { // Peek may have seen the end of an older look
 		if p.far.Fill.Broken() {
 			return DropNoFill, ViolationIndex
 		}
 		return DropNoFill, ViolationNone
 	}
-	if p.far.Rx.Reserve(p.staged+uint32(need)) < p.staged+uint32(need) {
+	if p.far.Rx.Reserve(p.staged+need) < p.staged+need {
 		if p.far.Rx.Broken() {
 			return DropRxFull, ViolationIndex
 		}
@@ -51,7 +46,7 @@ func (p *port) deliver(pool *dataplane.Pool, packet []dataplane.Frame) (Drop, Vi
 	}
 	src := source{pool: pool, packet: packet}
 	for i := range need {
-		f, v := p.take(p.far.Fill.At(uint32(i)))
+		f, v := p.chunkAt(p.far.Fill.At(p.filled + i))
 		if v != ViolationNone {
 			return DropNoFill, v
 		}
@@ -62,16 +57,16 @@ func (p *port) deliver(pool *dataplane.Pool, packet []dataplane.Frame) (Drop, Vi
 		if total > 0 {
 			d.Options = ring.OptionMore
 		}
-		p.ledger[f] = place{p.received + uint64(p.staged) + uint64(i), inRx, p.number}
-		p.far.Rx.Set(p.staged+uint32(i), d)
+		p.ledger[f] = place{p.received + uint64(p.staged+i), inRx, p.number}
+		p.far.Rx.Set(p.staged+i, d)
 	}
-	p.staged += uint32(need)
-	p.far.Fill.Release(uint32(need))
+	p.staged += need
+	p.filled += need
 	return DropNone, ViolationNone
 }
 
-// take checks a chunk that the worker gave on its fill ring.
-func (p *port) take(addr uint64) (chunk uint32, v Violation) {
+// chunkAt checks a chunk that the worker gave on its fill ring.
+func (p *port) chunkAt(addr uint64) (chunk uint32, v Violation) {
 	f, ok := p.runtime.pool.FrameAt(addr, 0)
 	if !ok {
 		return 0, ViolationAddress
@@ -100,6 +95,13 @@ func (s *source) copyTo(dst []byte) {
 	}
 }
 
+// complete stages a chunk on the worker's completion ring.
+func (p *port) complete(f dataplane.Frame) {
+	p.ledger[f.Index] = place{p.completed + uint64(p.done), inCompletion, p.number}
+	p.far.Completion.Set(p.done, p.runtime.pool.Addr(f))
+	p.done++
+}
+
 // publish makes what was staged visible to the worker, and wakes it if it sleeps.
 func (p *port) publish() {
 	if p.done > 0 {
@@ -110,11 +112,31 @@ func (p *port) publish() {
 	if p.staged == 0 {
 		return
 	}
+	p.far.Fill.Release(p.filled)
 	p.far.Rx.Submit(p.staged)
 	p.received += uint64(p.staged)
-	p.staged = 0
+	p.filled, p.staged = 0, 0
+	p.wake()
+}
+
+// wake wakes the worker if it sleeps.
+func (p *port) wake() {
 	if p.far.Rx.NeedWakeup() {
 		p.runtime.counts.Wakes++
 		p.waker.Signal()
 	}
+}
+
+// pending reports whether the worker published something that it was not known to be stuck with.
+func (p *port) pending() bool {
+	if p.stuck == 0 {
+		return p.far.Tx.Any()
+	}
+	return p.far.Tx.Waiting() != p.stuck || p.far.Tx.Broken()
+}
+
+// broken reports whether the worker ever published an index that its ring cannot have.
+func (p *port) broken() bool {
+	far := &p.far
+	return far.Fill.Broken() || far.Completion.Broken() || far.Rx.Broken() || far.Tx.Broken()
 }

@@ -1,6 +1,10 @@
 package iokernel
 
-import "github.com/dunlin-io/dunlin/dataplane"
+import (
+	"slices"
+
+	"github.com/dunlin-io/dunlin/dataplane"
+)
 
 // queue is one NIC queue and the packets that wait to go out on it.
 type queue struct {
@@ -9,12 +13,36 @@ type queue struct {
 	burst   [dataplane.MaxBurst]dataplane.Frame // what Recv filled
 	out     [maxOut]dataplane.Frame             // taken from runtimes, not yet taken by the link
 	backlog int                                 // frames in out
+	ports   []*port                             // whose packets go out here
+	turn    int                                 // index of the port that the next turn begins with
+	share   uint32                              // frames that a port may send in a turn
 	counts  QueueCounters
+}
+
+// hasRoom reports whether any packet fits.
+func (q *queue) hasRoom() bool { return q.backlog+dataplane.MaxSegments <= maxOut }
+
+// leave takes the ports of a runtime out.
+func (q *queue) leave(r *Runtime) {
+	q.ports = slices.DeleteFunc(q.ports, func(p *port) bool { return p.runtime == r })
+	q.turn = 0
 }
 
 // maxOut is the frames that may wait for a link that is full: one burst and the packet at its edge.
 // Nothing more is taken from runtimes while fewer than a packet's frames fit.
 const maxOut = dataplane.MaxBurst + dataplane.MaxSegments
+
+// minShare is the fewest frames that a worker's turn is worth. (guess: an eighth of a burst spreads
+// the stores to its rings' indices well enough)
+const minShare = dataplane.MaxBurst / 8
+
+// nowhere is the link of a Dataplane without NIC queues. It has no cache, so nothing is sent on it.
+type nowhere struct{}
+
+func (nowhere) Recv([]dataplane.Frame) int { return 0 }
+func (nowhere) Send([]dataplane.Frame) int { return 0 }
+func (nowhere) Flush()                     {}
+func (nowhere) Pending() bool              { return false }
 
 // QueueCounters are what a queue's packets came to. They belong to the Dataplane's thread.
 type QueueCounters struct {

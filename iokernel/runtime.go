@@ -2,6 +2,7 @@ package iokernel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dunlin-io/dunlin/dataplane"
 )
@@ -55,6 +56,10 @@ func (d *Dataplane) Attach(c RuntimeConfig) (*Runtime, error) {
 		return nil, fmt.Errorf("iokernel: attach %s: %d wakers for %d workers",
 			c.Name, len(c.Wakers), c.Layout.Workers)
 	}
+	if uint64(len(c.Memory)) < c.Layout.Bytes {
+		return nil, fmt.Errorf("iokernel: attach %s: memory of %d bytes, its layout takes %d",
+			c.Name, len(c.Memory), c.Layout.Bytes)
+	}
 	if err := d.table.conflict(c.Endpoints); err != nil {
 		return nil, fmt.Errorf("iokernel: attach %s: %w", c.Name, err)
 	}
@@ -63,7 +68,7 @@ func (d *Dataplane) Attach(c RuntimeConfig) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("iokernel: attach %s: %w", c.Name, err)
 	}
-	r := &Runtime{name: c.Name, endpoints: c.Endpoints, pool: pool}
+	r := &Runtime{name: c.Name, endpoints: slices.Clone(c.Endpoints), pool: pool}
 	ledger := make([]place, c.Layout.Chunks)
 	for w := range c.Layout.Workers {
 		far, err := c.Layout.FarRings(c.Memory, w)
@@ -76,21 +81,44 @@ func (d *Dataplane) Attach(c RuntimeConfig) (*Runtime, error) {
 	for i := range r.flows {
 		r.flows[i] = uint8(i % len(r.ports))
 	}
+	for _, p := range r.ports {
+		q := d.idlest()
+		q.ports = append(q.ports, p)
+	}
+	d.dirty = slices.Grow(d.dirty, d.ports())
 	d.runtimes = append(d.runtimes, r)
 	d.table.rebuild(d.runtimes)
 	return r, nil
 }
 
+// idlest returns the queue with the fewest ports, the first of several. A port's packets all go out
+// on one queue, which keeps each flow's order.
+func (d *Dataplane) idlest() *queue {
+	return slices.MinFunc(d.queues, func(a, b *queue) int { return len(a.ports) - len(b.ports) })
+}
+
+// ports counts the ports of all runtimes.
+func (d *Dataplane) ports() (n int) {
+	for _, q := range d.queues {
+		n += len(q.ports)
+	}
+	return n
+}
+
 // Detach removes a runtime and with it everything that refers to its memory: nothing of the
-// iokernel's was ever in it. It does nothing for a runtime that is not attached.
+// iokernel's was ever in it. It does nothing for a runtime that is not attached. An eviction that was
+// not reported yet still will be.
 func (d *Dataplane) Detach(r *Runtime) {
-	for i := range d.runtimes {
-		if d.runtimes[i] == r {
-			d.runtimes = append(d.runtimes[:i], d.runtimes[i+1:]...)
-			break
-		}
+	i := slices.Index(d.runtimes, r)
+	if i < 0 {
+		return
+	}
+	d.runtimes = slices.Delete(d.runtimes, i, i+1)
+	for _, q := range d.queues {
+		q.leave(r)
 	}
 	d.table.rebuild(d.runtimes)
+	r.ports, r.pool = nil, nil
 }
 
 // evict cuts a runtime off: its rings are not looked at again. The control plane learns of it
@@ -100,6 +128,12 @@ func (d *Dataplane) evict(r *Runtime, v Violation) {
 		return
 	}
 	r.cut = true
+	for _, p := range r.ports {
+		p.cut = true
+		if p.broken() { // what was noticed first is a consequence of it
+			v = ViolationIndex
+		}
+	}
 	d.table.rebuild(d.runtimes)
 	d.evicted = append(d.evicted, Eviction{r, v})
 	if d.notify != nil {
@@ -113,7 +147,7 @@ func (d *Dataplane) NextEviction() (Eviction, bool) {
 		return Eviction{}, false
 	}
 	e := d.evicted[0]
-	d.evicted = append(d.evicted[:0], d.evicted[1:]...)
+	d.evicted = slices.Delete(d.evicted, 0, 1)
 	return e, true
 }
 
@@ -130,7 +164,7 @@ type PortDepth struct {
 	Tx   uint32 // to transmit
 }
 
-// Depths returns the depths of a runtime's ports.
+// Depths returns the depths of a runtime's ports, of none once it is detached.
 func (r *Runtime) Depths() []PortDepth {
 	depths := make([]PortDepth, len(r.ports))
 	for i, p := range r.ports {

@@ -18,6 +18,17 @@ func (t *table) find(b []byte, p wire.Packet) *Runtime {
 	return nil
 }
 
+// findLocal is find for a packet of a runtime to this host. From the NIC come only packets to one of
+// the interface's addresses; here it must be looked at.
+func (t *table) findLocal(b []byte, p wire.Packet) *Runtime {
+	if p.Kind == wire.KindUDP4 || p.Kind == wire.KindUDP6 {
+		if !t.isLocal(wire.FlowOf(b, p).Dst) {
+			return nil
+		}
+	}
+	return t.find(b, p)
+}
+
 func (t *table) byType(et wire.EtherType) *entry {
 	for _, i := range t.raw {
 		if e := &t.entries[i]; e.EtherType == et {

@@ -41,6 +41,7 @@ func (t *table) rebuild(runtimes []*Runtime) {
 	for _, e := range t.entries {
 		t.ports[e.Port] = 0
 	}
+	clear(t.entries) // nothing beyond its length keeps a detached runtime alive
 	t.entries, t.raw = t.entries[:0], t.raw[:0]
 	for _, r := range runtimes {
 		if r.cut {
@@ -90,5 +91,6 @@ func (e Endpoint) overlaps(o Endpoint) bool {
 	if e.EtherType != 0 || o.EtherType != 0 {
 		return e.EtherType == o.EtherType
 	}
-	return e.Port == o.Port && (!e.Addr.IsValid() || !o.Addr.IsValid() || e.Addr == o.Addr)
+	return e.Port == o.Port &&
+		(!e.Addr.IsValid() || !o.Addr.IsValid() || local(e.Addr) == local(o.Addr))
 }
