@@ -61,7 +61,7 @@ func (s *Socket) bindOwner(fd int, o SocketOptions) error {
 	default:
 		address.Flags = flags | unix.XDP_ZEROCOPY
 		err := s.bind(fd, &address)
-		if err == nil || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENETDOWN) {
+		if err == nil || errors.Is(err, unix.EBUSY) {
 			return err
 		}
 		if why = s.iface.features.ZeroCopy.Why; s.iface.features.ZeroCopy.OK {
@@ -92,8 +92,6 @@ func (s *Socket) bind(fd int, address *unix.SockaddrXDP) error {
 	case unix.EBUSY:
 		return &BusyError{Interface: s.iface.features.Interface, Queue: s.queue,
 			Holders: holders(s.iface.features.Index, s.queue)}
-	case unix.ENETDOWN:
-		return fmt.Errorf("bind: %w: set the interface up first", err)
 	case unix.EINVAL:
 		if s.iface.frags {
 			return fmt.Errorf("bind: %w (multi-buffer sockets need Linux 6.6)", err)

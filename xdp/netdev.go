@@ -38,8 +38,9 @@ func netdevFeatures(index int) (uint64, error) {
 		return 0, err
 	}
 	req := nl.NewNetlinkRequest(int(family.ID), 0)
-	req.AddData(&nl.Genlmsg{Command: netdevGetDevice, Version: netdevVersion})
-	req.AddData(nl.NewRtAttr(netdevIndex, nl.Uint32Attr(uint32(index))))
+	// Not nl.Genlmsg: that has rubbish in the header's reserved half, which this family refuses.
+	index32 := nl.NewRtAttr(netdevIndex, nl.Uint32Attr(uint32(index)))
+	req.AddRawData(append([]byte{netdevGetDevice, netdevVersion, 0, 0}, index32.Serialize()...))
 	answers, err := req.Execute(unix.NETLINK_GENERIC, 0)
 	if err != nil {
 		return 0, err

@@ -121,15 +121,6 @@ func Open(o Options) (*Interface, error) {
 	return i, nil
 }
 
-// String says what was opened: for the line that a program starts with.
-func (i *Interface) String() string {
-	f, buffers := i.features, ""
-	if i.frags {
-		buffers = ", multi-buffer"
-	}
-	return fmt.Sprintf("%s: %s XDP%s, %d queues, MTU %d", f.Interface, i.mode, buffers, f.Queues, f.MTU)
-}
-
 // Features is what Probe said when the interface was opened.
 func (i *Interface) Features() Features { return i.features }
 

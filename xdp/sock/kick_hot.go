@@ -17,8 +17,7 @@ func (s *Socket) KickTx() dataplane.Kick {
 }
 
 // KickRx tells the kernel of new fill entries, and runs the interface's receive path if the socket
-// polls busily. What it cannot do it will not say; an interface that is gone shows at the next KickTx
-// and as an error when polling FD.
+// polls busily. What it cannot do it will not say; an interface that is gone shows at the next KickTx.
 func (s *Socket) KickRx() {
 	unix.RawSyscall6(unix.SYS_RECVFROM, s.fd, 0, 0, unix.MSG_DONTWAIT, 0, 0)
 }

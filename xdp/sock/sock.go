@@ -55,8 +55,8 @@ func Open(file *os.File, sizes Sizes) (*Socket, error) {
 // File is the socket's file, for handing the socket to another process. It stays the Socket's.
 func (s *Socket) File() *os.File { return s.file }
 
-// FD is the descriptor to park on: it polls readable when the rx ring has entries, and in error when
-// the interface is gone.
+// FD is the descriptor to park on: it polls readable while the rx ring has entries. The kernel does not
+// wake whoever polls when the interface is set down or deleted; only a kick is told.
 func (s *Socket) FD() int { return int(s.fd) }
 
 // Sizes are the entries of the rings.
