@@ -33,8 +33,9 @@ type Doorbell interface {
 
 // PortConfig says how a port uses its pool.
 type PortConfig struct {
-	// FillChunks is how many chunks to lend to the other side for receiving; 0 means half of one
+	// FillChunks is the most chunks to lend to the other side for receiving; 0 means half of one
 	// cache's share of the pool, at most a fill ring's worth. What is not lent is for transmission.
+	// How many of them are lent follows the load: see Port.
 	FillChunks int
 }
 
@@ -59,6 +60,14 @@ type Lent struct {
 }
 
 const (
+	// lendLeast is how many chunks are lent under light load. A fill ring is a queue, so each chunk in
+	// it is touched in turn: 2,048 of them are 8 MiB, and cost a mediated ping-pong 1.2 us in misses of
+	// cache and TLB. (DIARY #1: 256 cost as little as 64, and absorb more)
+	lendLeast = 256
+	// calmTurns is how many receiving turns in a row must find less than a sixteenth of the lent
+	// chunks filled before half of them are kept back. (guess: some tens of milliseconds of load)
+	calmTurns = 4096
+
 	// refillBatch is the fewest chunks worth a store to the shared fill index, while the other side
 	// has three quarters of its chunks. (guess: a quarter of a burst)
 	refillBatch = 16
@@ -70,6 +79,10 @@ const (
 
 // Port is a Link over four rings. See the package's picture; it belongs to one thread.
 //
+// It lends few chunks while few are enough, because the other side uses them in turn and so drags
+// all of them through the caches: the number doubles when a turn finds a quarter of them filled, and
+// is halved after many turns that found few.
+//
 // It keeps two ledgers of the chunks it lent, so that whatever the other side writes, a chunk is
 // free, lent or held exactly once: Pool.Stored, the caches' Count, Lent and what callers hold always
 // add up to Pool.Chunks.
@@ -78,7 +91,10 @@ type Port struct {
 	pool     *Pool
 	cache    *Cache
 	bell     Doorbell
-	fill     uint32 // target for lent
+	fill     uint32 // target for lent, between least and most
+	least    uint32
+	most     uint32
+	calm     uint32 // turns in a row that lent more than they needed
 	refillAt uint32 // how far lent may fall below it
 	reapAt   uint32 // how many may be on the way out before a busy port looks for the sent ones
 	lent     uint32 // chunks at the other side for receiving
@@ -105,10 +121,12 @@ func NewPort(r Rings, cache *Cache, bell Doorbell, c PortConfig) (*Port, error) 
 		return nil, fmt.Errorf("dataplane: lending %d chunks: the fill ring has %d entries and the "+
 			"pool %d chunks, and some must stay to transmit from", fill, r.Fill.Size(), pool.count)
 	}
-	p := &Port{rings: r, pool: pool, cache: cache, bell: bell, fill: uint32(fill),
+	p := &Port{rings: r, pool: pool, cache: cache, bell: bell, most: uint32(fill),
 		rx: newLedger(pool.count), tx: newLedger(pool.count)}
+	p.least = min(lendLeast, p.most)
+	p.fill = p.least
 	p.refillAt = min(refillBatch, max(p.fill/4, 1))
-	p.reapAt = min(reapBatch, max((share-min(share, p.fill))/4, 1))
+	p.reapAt = min(reapBatch, max((share-min(share, p.most))/4, 1))
 	p.refill()
 	return p, nil
 }

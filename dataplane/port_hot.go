@@ -14,6 +14,7 @@ func (p *Port) Recv(dst []Frame) int {
 		taken, n = p.take(p.rings.Rx.Peek(most), dst) // the rest of a packet has come since
 	}
 	if taken > 0 {
+		p.adapt(p.rings.Rx.Seen())
 		p.rings.Rx.Release(taken)
 		p.down = false
 	}
@@ -104,7 +105,7 @@ func (p *Port) claim(d ring.Desc) (Frame, bool) {
 // port does so in batches; an idle one looks for all that was sent, and whether the other side went to
 // sleep between our publishing chunks and its seeing them.
 func (p *Port) upkeep(idle bool) {
-	short := p.fill - p.lent
+	short := p.fill - min(p.fill, p.lent)
 	if p.sending >= p.reapAt || p.sending > 0 && (idle || short >= p.refillAt) {
 		p.reap()
 	}
@@ -113,6 +114,20 @@ func (p *Port) upkeep(idle bool) {
 	}
 	if idle {
 		p.wakeToFill()
+	}
+}
+
+// adapt moves the number of chunks to lend, given how many were found filled.
+func (p *Port) adapt(filled uint32) {
+	switch {
+	case filled >= p.fill/4:
+		p.fill, p.calm = min(2*p.fill, p.most), 0
+	case filled >= p.fill/16:
+		p.calm = 0
+	default:
+		if p.calm++; p.calm == calmTurns {
+			p.fill, p.calm = max(p.fill/2, p.least), 0
+		}
 	}
 }
 
