@@ -24,8 +24,9 @@ func (a Attached) String() string {
 	return fmt.Sprintf("%d %q (%s)", a.ID, a.Name, a.Mode)
 }
 
-// attach links the program to the interface in the wanted mode. The link is the only thing that holds
-// the attachment: it goes with this process, however that ends. Nothing is ever replaced by a link.
+// attach links the program to the interface in the wanted mode. The link is the only thing that
+// holds the attachment: it goes with this process, however that ends. Nothing is ever replaced by a
+// link.
 func (i *Interface) attach(o Options) error {
 	if o.Mode == Generic {
 		return i.attachAs(o, Generic)

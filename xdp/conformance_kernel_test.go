@@ -15,7 +15,8 @@ import (
 )
 
 // conformance is the kernel's list of AF_XDP tests (tools/testing/selftests, test_xsk.c), case by
-// case, by its names. Each runs in both modes on a veth pair, through this package instead of libxdp.
+// case, by its names. Each runs in both modes on a veth pair, through this package instead of
+// libxdp.
 var conformance = []struct {
 	name string
 	mtu  int
@@ -162,8 +163,8 @@ func pollRxNobody(t *testing.T, l *lab.Lab, m Mode) {
 	}
 }
 
-// pollTxStuck lets the completion ring run full, so that the kernel cannot take from the tx ring: both
-// sides are stalled. Once completions are taken, everything moves again and nothing is lost.
+// pollTxStuck lets the completion ring run full, so that the kernel cannot take from the tx ring:
+// both sides are stalled. Once completions are taken, everything moves again and nothing is lost.
 func pollTxStuck(t *testing.T, l *lab.Lab, m Mode) {
 	a := open(t, l, lab.A, setup{mode: m,
 		socket: SocketOptions{Rings: sock.Sizes{Fill: 64, Completion: 32, Rx: 64, Tx: 64}}})
@@ -195,7 +196,7 @@ func pollTxStuck(t *testing.T, l *lab.Lab, m Mode) {
 }
 
 func unaligned(t *testing.T, _ *lab.Lab, _ Mode) {
-	t.Skip("this package registers memory in aligned chunks only: a frame of ours never crosses one")
+	t.Skip("this package registers memory in aligned chunks only: no frame of ours crosses one")
 }
 
 // hardwareRings wants a NIC whose rings can be resized.
@@ -321,8 +322,8 @@ func txBudgetIsKept(t *testing.T, l *lab.Lab, m Mode) {
 			answer = dataplane.KickDone
 		}
 		if took != want || kick != answer {
-			t.Fatalf("with %d left, a kick took %d (want %d) and said %d (want %d)", left, took, want,
-				kick, answer)
+			t.Fatalf("with %d left, a kick took %d (want %d) and said %d (want %d)", left, took,
+				want, kick, answer)
 		}
 		left -= took
 	}

@@ -73,9 +73,9 @@ func TestMessages(t *testing.T) {
 			Interface: "eth0"},
 		`xdp: eth0 has XDP program 12 "firewall" (native) already; detach it first, it is not ` +
 			`replaced`: &ForeignError{"eth0", Attached{12, "firewall", Native}},
-		`xdp: eth0 queue 3: socket "nic" of queue 3 runs its fill and completion ring, and there can ` +
-			`be one such owner only; share its memory (OpenShared) or use another queue`: &OwnedError{
-			"eth0", 3, s},
+		`xdp: eth0 queue 3: socket "nic" of queue 3 runs its fill and completion ring, and there ` +
+			`can be one such owner only; share its memory (OpenShared) or use another ` +
+			`queue`: &OwnedError{"eth0", 3, s},
 	} {
 		if err.Error() != want {
 			t.Errorf("got  %s\nwant %s", err, want)

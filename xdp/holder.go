@@ -91,19 +91,19 @@ func split(file string) (pid, fd int, ok bool) {
 	return pid, fd, perr == nil && ferr == nil
 }
 
-// isXDP reports whether an entry of /proc/PID/fd is an AF_XDP socket: sockets carry the name of their
-// protocol as an attribute.
+// isXDP reports whether an entry of /proc/PID/fd is an AF_XDP socket: sockets carry the name of
+// their protocol as an attribute.
 func isXDP(file string) bool {
 	var name [16]byte
 	n, err := unix.Getxattr(file, "system.sockprotoname", name[:])
 	return err == nil && unix.ByteSliceToString(name[:n]) == "XDP"
 }
 
-// boundTo reports whether a process's AF_XDP socket is bound to the queue, and whether that could be
-// found out. The kernel tells nobody what an AF_XDP socket is bound to (but for a diagnosis module
-// that few kernels have). It lets a socket without fill and completion rings join another one's
-// memory on the very same queue, and on no other: so we try to join with a copy of the descriptor,
-// and leave at once. The socket asked about notices nothing.
+// boundTo reports whether a process's AF_XDP socket is bound to the queue, and whether that could
+// be found out. The kernel tells nobody what an AF_XDP socket is bound to (but for a diagnosis
+// module that few kernels have). It lets a socket without fill and completion rings join another
+// one's memory on the very same queue, and on no other: so we try to join with a copy of the
+// descriptor, and leave at once. The socket asked about notices nothing.
 func boundTo(pid, fd, index, queue int) (is, known bool) {
 	process, err := unix.PidfdOpen(pid, 0)
 	if err != nil {

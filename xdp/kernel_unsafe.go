@@ -11,8 +11,8 @@ import (
 // kernel with the feature knows (flags, checksum offsets; a completion's time stamp shares them).
 const txMetadataBytes = 16
 
-// registerMemory makes m the socket's frame memory. The kernel pins its pages; an unmap alone does not
-// free them.
+// registerMemory makes m the socket's frame memory. The kernel pins its pages; an unmap alone does
+// not free them.
 func registerMemory(fd int, m []byte, chunk, headroom, metadata int) error {
 	r := unix.XDPUmemReg{
 		Addr:     uint64(uintptr(unsafe.Pointer(unsafe.SliceData(m)))),
@@ -21,8 +21,8 @@ func registerMemory(fd int, m []byte, chunk, headroom, metadata int) error {
 		Headroom: uint32(headroom),
 	}
 	if page := uint64(unix.Getpagesize()); len(m) == 0 || r.Addr%page != 0 || r.Len%page != 0 {
-		return fmt.Errorf("memory of %d bytes at %#x is not made of whole pages of %d", r.Len, r.Addr,
-			page)
+		return fmt.Errorf("memory of %d bytes at %#x is not made of whole pages of %d", r.Len,
+			r.Addr, page)
 	}
 	if metadata > 0 {
 		r.Flags, r.Tx_metadata_len = unix.XDP_UMEM_TX_METADATA_LEN, uint32(metadata)

@@ -51,7 +51,8 @@ func TestProbe(t *testing.T) {
 	f := probe(t, l, lab.B)
 	e := l.End(lab.B)
 	if f.Interface != e.Name || f.Index != e.Index || f.MAC != e.MAC || f.MTU != 3000 || !f.Up ||
-		f.Queues != 3 || f.Driver != "veth" || f.Kernel == "" || f.DefaultRoute || f.Attached != nil {
+		f.Queues != 3 || f.Driver != "veth" || f.Kernel == "" || f.DefaultRoute ||
+		f.Attached != nil {
 		t.Errorf("%+v of %+v", f, e)
 	}
 	if !f.Native.OK || !f.MultiBuffer.OK || f.ZeroCopy.OK ||
@@ -60,7 +61,8 @@ func TestProbe(t *testing.T) {
 	}
 	b := open(t, l, lab.B, setup{mode: Generic})
 	attached := probe(t, l, lab.B).Attached
-	if attached == nil || attached.Name != "redirect" || attached.Mode != Generic || attached.ID == 0 {
+	if attached == nil || attached.Name != "redirect" || attached.Mode != Generic ||
+		attached.ID == 0 {
 		t.Errorf("an attached program shows as %+v", attached)
 	}
 	closeEnds(t, b)
@@ -82,19 +84,22 @@ func TestDefaultRouteRefused(t *testing.T) {
 	everywhere := &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
 	for name, add := range map[string]func(l *lab.Lab, index int) error{
 		"IPv4": func(l *lab.Lab, index int) error {
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: index, Gw: l.End(lab.B).IPv4.AsSlice()})
+			return netlink.RouteAdd(&netlink.Route{LinkIndex: index,
+				Gw: l.End(lab.B).IPv4.AsSlice()})
 		},
 		"IPv4 in another table": func(l *lab.Lab, index int) error {
 			return netlink.RouteAdd(&netlink.Route{LinkIndex: index, Table: 77,
 				Gw: l.End(lab.B).IPv4.AsSlice()})
 		},
 		"IPv6": func(l *lab.Lab, index int) error {
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: index, Gw: l.End(lab.B).IPv6.AsSlice()})
+			return netlink.RouteAdd(&netlink.Route{LinkIndex: index,
+				Gw: l.End(lab.B).IPv6.AsSlice()})
 		},
 		"one hop of two": func(l *lab.Lab, index int) error {
 			gw := net.IP(l.End(lab.B).IPv4.AsSlice())
-			return netlink.RouteAdd(&netlink.Route{Dst: everywhere, MultiPath: []*netlink.NexthopInfo{
-				{LinkIndex: index, Gw: gw}, {LinkIndex: index, Gw: gw, Hops: 3}}})
+			return netlink.RouteAdd(&netlink.Route{Dst: everywhere,
+				MultiPath: []*netlink.NexthopInfo{
+					{LinkIndex: index, Gw: gw}, {LinkIndex: index, Gw: gw, Hops: 3}}})
 		},
 		"of the bridge it is a port of": func(_ *lab.Lab, index int) error {
 			attrs := netlink.NewLinkAttrs()
@@ -110,8 +115,8 @@ func TestDefaultRouteRefused(t *testing.T) {
 			if err := netlink.LinkSetUp(bridge); err != nil {
 				return err
 			}
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: bridge.Index, Scope: netlink.SCOPE_LINK,
-				Dst: everywhere})
+			return netlink.RouteAdd(&netlink.Route{LinkIndex: bridge.Index,
+				Scope: netlink.SCOPE_LINK, Dst: everywhere})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +145,8 @@ func TestDefaultRouteRefused(t *testing.T) {
 	}
 }
 
-// TestForeignProgramRefused: attached by link or the old way, in either mode, it is named and stays.
+// TestForeignProgramRefused: attached by link or the old way, in either mode, it is named and
+// stays.
 func TestForeignProgramRefused(t *testing.T) {
 	l := newLab(t, lab.PairOptions{})
 	theirs := redirect(t, 1, false).Program()
@@ -198,7 +204,8 @@ func TestForeignProgramRefused(t *testing.T) {
 // TestFramesAreChecked: program, sockets and MTU must fit before anything is attached or bound.
 func TestFramesAreChecked(t *testing.T) {
 	l := newLab(t, lab.PairOptions{MTU: 9000})
-	if err := opens(t, l, lab.A, Options{}); err == nil || !strings.Contains(err.Error(), "MTU 9000") {
+	if err := opens(t, l, lab.A, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "MTU 9000") {
 		t.Errorf("single-buffer program at MTU 9000: %v", err)
 	}
 	setMTU(t, l, 3000)
@@ -284,7 +291,8 @@ func TestOneOwnerPerQueue(t *testing.T) {
 	in(t, l, lab.B, func() error {
 		var owned *OwnedError
 		_, err := b.iface.OpenSocket(0, other, SocketOptions{Name: "late"})
-		if !errors.As(err, &owned) || owned.Owner != b.sock || !strings.Contains(err.Error(), `"nic"`) {
+		if !errors.As(err, &owned) || owned.Owner != b.sock ||
+			!strings.Contains(err.Error(), `"nic"`) {
 			t.Errorf("a second owner: %v", err)
 		}
 		_, err = b.iface.OpenShared(0, b.sock, SocketOptions{
@@ -328,7 +336,7 @@ func TestNothingIsLeft(t *testing.T) {
 	before := descriptors()
 	for range 3 {
 		program, sockets := closedAfterUse(t, l, m)
-		for start := time.Now(); ; time.Sleep(time.Millisecond) { // the kernel frees them by a worker
+		for start := time.Now(); ; time.Sleep(time.Millisecond) { // a worker of the kernel frees
 			left, perr := ebpf.NewProgramFromID(program)
 			left.Close()
 			leftMap, merr := ebpf.NewMapFromID(sockets)
@@ -347,7 +355,8 @@ func TestNothingIsLeft(t *testing.T) {
 }
 
 // closedAfterUse opens everything on B, closes it, and tells the ids of what was in the kernel.
-func closedAfterUse(t *testing.T, l *lab.Lab, m []byte) (program ebpf.ProgramID, sockets ebpf.MapID) {
+func closedAfterUse(t *testing.T, l *lab.Lab, m []byte) (program ebpf.ProgramID,
+	sockets ebpf.MapID) {
 	t.Helper()
 	p, err := bpf.LoadRedirect(1, false)
 	if err != nil {

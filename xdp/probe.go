@@ -116,7 +116,8 @@ func probeTxMetadata() Answer {
 	}
 	defer unix.Close(fd)
 	const bytes = 1 << 16 // a page, wherever we are
-	m, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	m, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return Answer{Why: err.Error()}
 	}

@@ -117,7 +117,8 @@ func playEcho() error {
 	if err != nil {
 		return err
 	}
-	pool, err := dataplane.NewPool(m.Bytes, dataplane.PoolConfig{ChunkBytes: MaxChunkBytes, Caches: 1})
+	pool, err := dataplane.NewPool(m.Bytes,
+		dataplane.PoolConfig{ChunkBytes: MaxChunkBytes, Caches: 1})
 	if err != nil {
 		return err
 	}
@@ -197,8 +198,8 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
-// TestHolderIsNamed: a queue whose socket another process still holds is reported with that process,
-// and nobody else, while the other queue opens.
+// TestHolderIsNamed: a queue whose socket another process still holds is reported with that
+// process, and nobody else, while the other queue opens.
 func TestHolderIsNamed(t *testing.T) {
 	l := newLab(t, lab.PairOptions{Queues: 2})
 	m := memory(t, rigChunks, MaxChunkBytes)
@@ -332,7 +333,8 @@ func TestMemoryLimit(t *testing.T) {
 	c, line := start(t, l, lab.A, "limit", &syscall.SysProcAttr{
 		Credential:  &syscall.Credential{Uid: nobody, Gid: nobody},
 		AmbientCaps: []uintptr{rawSockets}})
-	if !strings.HasPrefix(line, "no buffer space available: 262144 bytes are more than RLIMIT_MEMLOCK") {
+	const want = "no buffer space available: 262144 bytes are more than RLIMIT_MEMLOCK leaves"
+	if !strings.HasPrefix(line, want) {
 		t.Errorf("registering memory over the limit: %q", line)
 	}
 	c.stop()

@@ -44,9 +44,9 @@ func (p mapProgram) failure(t *testing.T) error {
 	return unix.Errno(-n)
 }
 
-// program assembles body in front of a redirect to the slot of the socket map that r2 names. The body
-// finds the context in r6, the number of earlier frames in r7 and where they are counted in r8; it may
-// jump to "drop".
+// program assembles body in front of a redirect to the slot of the socket map that r2 names. The
+// body finds the context in r6, the number of earlier frames in r7 and where they are counted in
+// r8; it may jump to "drop".
 func program(t *testing.T, slots int, frags bool, body asm.Instructions) mapProgram {
 	t.Helper()
 	sockets := newMap(t, ebpf.XSKMap, 4, slots)
@@ -74,7 +74,8 @@ func program(t *testing.T, slots int, frags bool, body asm.Instructions) mapProg
 		asm.Mov.Imm(asm.R0, xdpDrop).WithSymbol("drop"),
 		asm.Return(),
 	)
-	spec := &ebpf.ProgramSpec{Name: "test", Type: ebpf.XDP, Instructions: code, License: "Apache-2.0"}
+	spec := &ebpf.ProgramSpec{Name: "test", Type: ebpf.XDP, Instructions: code,
+		License: "Apache-2.0"}
 	if frags {
 		spec.Flags = unix.BPF_F_XDP_HAS_FRAGS
 	}
@@ -121,8 +122,8 @@ func dropHalf(t *testing.T, l *lab.Lab, m Mode) {
 	}
 }
 
-// sharedMemory: two sockets on one queue and one memory; the program steers by the destination's last
-// bit. The owner's fill and completion ring serve both.
+// sharedMemory: two sockets on one queue and one memory; the program steers by the destination's
+// last bit. The owner's fill and completion ring serve both.
 func sharedMemory(t *testing.T, l *lab.Lab, m Mode) {
 	steer := program(t, 2, false, asm.Instructions{
 		asm.LoadMem(asm.R2, asm.R6, ctxData, asm.Word),
@@ -222,7 +223,7 @@ func adjustTail(delta, size int) func(*testing.T, *lab.Lab, Mode) {
 			}
 			got := b.recv(rigTimeout / 4)
 			if err := cut.failure(t); errors.Is(err, unix.EOPNOTSUPP) {
-				t.Skipf("veth gives frames of several buffers no room to grow: adjust_tail: %v", err)
+				t.Skipf("veth gives multi-buffer frames no room to grow: adjust_tail: %v", err)
 			}
 			if !bytes.Equal(got, want) {
 				t.Fatalf("packet %d of %d bytes arrived with %d, want %d (%v)", n, size, len(got),
@@ -269,8 +270,8 @@ func sendReceive9K(t *testing.T, l *lab.Lab, m Mode) {
 	}
 }
 
-// tooManyFrags: as many descriptors as a packet may have arrive; one more, and the packet is dropped
-// as a whole while the next one passes.
+// tooManyFrags: as many descriptors as a packet may have arrive; one more, and the packet is
+// dropped as a whole while the next one passes.
 func tooManyFrags(t *testing.T, l *lab.Lab, m Mode) {
 	s := setup{mode: m, frags: true}
 	a, b := open(t, l, lab.A, s), open(t, l, lab.B, s)
@@ -294,7 +295,8 @@ func tooManyFrags(t *testing.T, l *lab.Lab, m Mode) {
 				t.Errorf("a packet of %d pieces arrived", pieces)
 			}
 		} else if got := b.recv(rigTimeout); !bytes.Equal(got, packet) {
-			t.Errorf("a packet of %d pieces arrived as %d bytes of %d", pieces, len(got), len(packet))
+			t.Errorf("a packet of %d pieces arrived as %d bytes of %d", pieces, len(got),
+				len(packet))
 		}
 	}
 }
@@ -305,7 +307,8 @@ func invalidFrags(t *testing.T, l *lab.Lab, m Mode) {
 	a, b := open(t, l, lab.A, s), open(t, l, lab.B, s)
 	end := uint64(len(a.mem))
 	const more = ring.OptionMore
-	good, last := ring.Desc{Addr: 0x8000, Len: 128, Options: more}, ring.Desc{Addr: 0x9000, Len: 128}
+	good := ring.Desc{Addr: 0x8000, Len: 128, Options: more}
+	last := ring.Desc{Addr: 0x9000, Len: 128}
 	for what, descs := range map[string][]ring.Desc{
 		"address behind the end": {good, {Addr: end, Len: 128, Options: more}, last},
 		"across the end":         {good, {Addr: end - 64, Len: 128, Options: more}, last},

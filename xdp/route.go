@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// carriesDefaultRoute reports whether a default route of any table leads through l: out of l itself,
-// or out of an interface that has l below it (a bridge or bond that l is a port of, a VLAN on l).
+// carriesDefaultRoute reports whether a default route of any table leads through l: out of l
+// itself, or out of an interface that has l below it (a bridge or bond that l is a port of, a VLAN
+// on l).
 func carriesDefaultRoute(l netlink.Link) (bool, error) {
 	through, err := defaultRoutes()
 	if err != nil || len(through) == 0 {
@@ -29,8 +30,8 @@ func carriesDefaultRoute(l netlink.Link) (bool, error) {
 func defaultRoutes() (map[int]bool, error) {
 	through := make(map[int]bool)
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC},
-			netlink.RT_FILTER_TABLE)
+		all := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
+		routes, err := netlink.RouteListFiltered(family, all, netlink.RT_FILTER_TABLE)
 		switch {
 		case errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP):
 			continue // a kernel without IPv6

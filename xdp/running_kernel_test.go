@@ -13,8 +13,9 @@ import (
 	"github.com/dunlin-io/dunlin/xdp/sock"
 )
 
-// TestQueues: what is sent on a queue of one end arrives on that queue of the other, if the program runs
-// in the driver. Generic XDP on veth takes the number of the sender's queue for one that counts from 1.
+// TestQueues: what is sent on a queue of one end arrives on that queue of the other, if the program
+// runs in the driver. Generic XDP on veth takes the number of the sender's queue for one that
+// counts from 1.
 func TestQueues(t *testing.T) {
 	const queues = 3
 	for _, mode := range []Mode{Native, Generic} {
@@ -133,8 +134,8 @@ func TestOpenWhileDown(t *testing.T) {
 	}
 }
 
-// TestDeletedWhileRunning: kicks say so, and closing finds nothing wrong. Polling says nothing, which is
-// why whoever parks must have another way to hear of it.
+// TestDeletedWhileRunning: kicks say so, and closing finds nothing wrong. Polling says nothing,
+// which is why whoever parks must have another way to hear of it.
 func TestDeletedWhileRunning(t *testing.T) {
 	for _, mode := range []Mode{Native, Generic} {
 		t.Run(mode.String(), func(t *testing.T) {
@@ -209,7 +210,8 @@ func (p *portEnd) turn() int {
 	return n
 }
 
-// TestPortsOverKernel bounces bursts of all sizes between two ports and loses neither packet nor chunk.
+// TestPortsOverKernel bounces bursts of all sizes between two ports and loses neither packet nor
+// chunk.
 func TestPortsOverKernel(t *testing.T) {
 	for _, mode := range []Mode{Native, Generic} {
 		for _, chunk := range []int{MinChunkBytes, MaxChunkBytes} {
@@ -224,7 +226,8 @@ func TestPortsOverKernel(t *testing.T) {
 						if !ok {
 							t.Fatal("no chunk")
 						}
-						n := copy(a.pool.Chunk(index), frame(l, lab.A, round*64+i, minFrame+round*20))
+						p := frame(l, lab.A, round*64+i, minFrame+round*20)
+						n := copy(a.pool.Chunk(index), p)
 						a.burst[i] = dataplane.Frame{Index: index, Len: uint16(n)}
 					}
 					if sent := a.port.Send(a.burst[:size]); sent != size {

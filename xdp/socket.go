@@ -16,8 +16,8 @@ const (
 	// takes, two bursts of 1,024 in flight.
 	DefaultRingEntries = 2048
 
-	// txBudget is how many descriptors one sendto may take, where the kernel lets us raise its 32: our
-	// largest burst. (Linux 6.17; a kernel or a ring too small for it leaves 32)
+	// txBudget is how many descriptors one sendto may take, where the kernel lets us raise its 32:
+	// our largest burst. (Linux 6.17; a kernel or a ring too small for it leaves 32)
 	txBudget        = 64
 	txBudgetDefault = 32
 )
@@ -32,17 +32,17 @@ type SocketOptions struct {
 	BusyPoll   BusyPoll
 }
 
-// BusyPoll has the kernel run the queue's receive path when the socket's owner kicks (KickRx, KickTx),
-// not when the device interrupts. It takes effect with the interface's napi_defer_hard_irqs and
-// gro_flush_timeout set.
+// BusyPoll has the kernel run the queue's receive path when the socket's owner kicks (KickRx,
+// KickTx), not when the device interrupts. It takes effect with the interface's
+// napi_defer_hard_irqs and gro_flush_timeout set.
 type BusyPoll struct {
 	Microseconds int // 0: off. How long a kick may poll the device; kicks never wait for it
 	Budget       int // frames per poll; 0 means 64, more needs CAP_NET_ADMIN
 }
 
-// Socket is an AF_XDP socket bound to a queue, its rings mapped. The File of the embedded sock.Socket
-// is what a process gets that is to work the rings itself: with Sizes and the memory's file it opens
-// a sock.Socket of its own.
+// Socket is an AF_XDP socket bound to a queue, its rings mapped. The File of the embedded
+// sock.Socket is what a process gets that is to work the rings itself: with Sizes and the memory's
+// file it opens a sock.Socket of its own.
 type Socket struct {
 	*sock.Socket
 	iface     *Interface
@@ -77,7 +77,8 @@ func (s *Socket) String() string {
 	return fmt.Sprintf("socket %q of queue %d", s.name, s.queue)
 }
 
-// An OwnedError says that a queue's fill and completion ring have an owner in this Interface already.
+// An OwnedError says that a queue's fill and completion ring have an owner in this Interface
+// already.
 type OwnedError struct {
 	Interface string
 	Queue     int
@@ -85,14 +86,15 @@ type OwnedError struct {
 }
 
 func (e *OwnedError) Error() string {
-	return fmt.Sprintf("xdp: %s queue %d: %s runs its fill and completion ring, and there can be one "+
-		"such owner only; share its memory (OpenShared) or use another queue", e.Interface, e.Queue,
-		e.Owner)
+	return fmt.Sprintf("xdp: %s queue %d: %s runs its fill and completion ring, and there can be "+
+		"one such owner only; share its memory (OpenShared) or use another queue", e.Interface,
+		e.Queue, e.Owner)
 }
 
-// OpenSocket opens a socket on a queue over memory, whole pages of it, and makes it the owner of the
-// queue's fill and completion ring. A queue that somebody else still holds is tried again for 200 ms,
-// since the kernel lets go of one some time after its socket was closed; then it is a *BusyError.
+// OpenSocket opens a socket on a queue over memory, whole pages of it, and makes it the owner of
+// the queue's fill and completion ring. A queue that somebody else still holds is tried again for
+// 200 ms, since the kernel lets go of one some time after its socket was closed; then it is a
+// *BusyError.
 func (i *Interface) OpenSocket(queue int, memory []byte, o SocketOptions) (*Socket, error) {
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = MaxChunkBytes
@@ -122,9 +124,9 @@ func (i *Interface) OpenSocket(queue int, memory []byte, o SocketOptions) (*Sock
 	})
 }
 
-// OpenShared opens a socket over the memory of another one. On the other's queue it has no fill and no
-// completion ring: whoever runs the owner's puts chunks in and takes them out for both. On another
-// queue it owns that queue's.
+// OpenShared opens a socket over the memory of another one. On the other's queue it has no fill and
+// no completion ring: whoever runs the owner's puts chunks in and takes them out for both. On
+// another queue it owns that queue's.
 //
 // Chunk size, headroom, multi-buffer and zero-copy are the other socket's.
 func (i *Interface) OpenShared(queue int, with *Socket, o SocketOptions) (*Socket, error) {
@@ -142,7 +144,8 @@ func (i *Interface) OpenShared(queue int, with *Socket, o SocketOptions) (*Socke
 	if queue == with.queue {
 		s.owner = with.owner
 		if o.Rings.Fill > 0 || o.Rings.Completion > 0 {
-			return nil, &OwnedError{Interface: i.features.Interface, Queue: queue, Owner: with.owner}
+			return nil, &OwnedError{Interface: i.features.Interface, Queue: queue,
+				Owner: with.owner}
 		}
 	} else if !own {
 		return nil, s.wrap(errors.New("the owner of a queue needs a fill and a completion ring"))
@@ -161,7 +164,8 @@ func (i *Interface) OpenShared(queue int, with *Socket, o SocketOptions) (*Socke
 }
 
 // openSocket opens s; prepare takes it from an unbound descriptor to a bound one.
-func (i *Interface) openSocket(s *Socket, o SocketOptions, prepare func(fd int) error) (*Socket, error) {
+func (i *Interface) openSocket(s *Socket, o SocketOptions,
+	prepare func(fd int) error) (*Socket, error) {
 	i.mu.Lock() // over the bind, so that two calls do not race for a queue
 	defer i.mu.Unlock()
 	if i.closed {
@@ -203,8 +207,8 @@ func (s *Socket) wrap(err error) error {
 	return fmt.Errorf("xdp: open %s of %s: %w", s, s.iface.features.Interface, err)
 }
 
-// Close unmaps the rings and closes our copy of the socket. Whoever works the rings must have stopped.
-// The owner of a queue refuses while others share it. A second Close does nothing.
+// Close unmaps the rings and closes our copy of the socket. Whoever works the rings must have
+// stopped. The owner of a queue refuses while others share it. A second Close does nothing.
 func (s *Socket) Close() error {
 	s.iface.mu.Lock()
 	defer s.iface.mu.Unlock()

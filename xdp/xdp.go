@@ -1,17 +1,17 @@
-// Package xdp is the door to an interface's XDP hook: it attaches a program and opens AF_XDP sockets
-// over memory that the caller supplies. It is the privileged half; xdp/sock, which works the rings of
-// a socket once it is open, needs no privilege, and a socket opened here can be handed to another
-// process.
+// Package xdp is the door to an interface's XDP hook: it attaches a program and opens AF_XDP
+// sockets over memory that the caller supplies. It is the privileged half; xdp/sock, which works
+// the rings of a socket once it is open, needs no privilege, and a socket opened here can be handed
+// to another process.
 //
 //	               Interface
 //	NIC queue 0 ─> program ─> XSKMAP[0] ─> Socket "nic"   over the iokernel's memory
 //	NIC queue 1 ─> program ─> XSKMAP[1] ─> Socket "echo"  over a runtime's memory, fd handed to it
 //	                  └─ not ours ─> kernel stack
 //
-// What the machine offers is probed and reported, never assumed: native or generic XDP, zero-copy or
-// copy, busy polling, larger transmit budgets. Each step down is a Fallback with its reason. What
-// would break somebody else is refused: the interface of the default route, an XDP program that was
-// there before, a second owner for a queue's fill and completion rings.
+// What the machine offers is probed and reported, never assumed: native or generic XDP, zero-copy
+// or copy, busy polling, larger transmit budgets. Each step down is a Fallback with its reason.
+// What would break somebody else is refused: the interface of the default route, an XDP program
+// that was there before, a second owner for a queue's fill and completion rings.
 //
 // What it does not do: load or write programs (package bpf), decide what is steered where, move a
 // frame. The memory is the caller's and must stay mapped until the sockets over it are closed.
@@ -98,8 +98,8 @@ type Interface struct {
 	closed bool
 }
 
-// Open attaches the program to the interface. The program then passes all frames to the kernel until
-// sockets are opened and registered.
+// Open attaches the program to the interface. The program then passes all frames to the kernel
+// until sockets are opened and registered.
 func Open(o Options) (*Interface, error) {
 	f, err := Probe(o.Interface)
 	if err != nil {
@@ -130,7 +130,8 @@ func (i *Interface) Mode() Mode { return i.mode }
 // Frags reports whether program and sockets take frames of several buffers.
 func (i *Interface) Frags() bool { return i.frags }
 
-// Fallbacks are the steps down so far: those of the attachment, then those of the sockets, each once.
+// Fallbacks are the steps down so far: those of the attachment, then those of the sockets, each
+// once.
 func (i *Interface) Fallbacks() []Fallback {
 	i.mu.Lock()
 	defer i.mu.Unlock()

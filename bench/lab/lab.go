@@ -1,5 +1,5 @@
-// Package lab is the door to a network of one's own: two network namespaces joined by veth pairs, for
-// tests and benchmarks that need a real kernel and must not disturb the machine's network.
+// Package lab is the door to a network of one's own: two network namespaces joined by veth pairs,
+// for tests and benchmarks that need a real kernel and must not disturb the machine's network.
 //
 //	namespace A                          namespace B
 //	  lo                                   lo
@@ -14,10 +14,10 @@
 //
 // Quiet. After New or AddPair returns, an end sends nothing that nobody asked for: there is no
 // duplicate address detection, no router solicitation, no link-local address, and the multicast
-// listener reports that an IPv6 address costs have been sent. What remains: whoever sends IP through
-// the kernel's stack causes ARP or neighbour solicitations first and again later (to probe an entry
-// that he relies on), unless PairOptions.Neighbours makes the entries permanent; and TCP and UDP
-// sockets answer what reaches them. With NoIPv6 an interface has no IPv6 at all.
+// listener reports that an IPv6 address costs have been sent. What remains: whoever sends IP
+// through the kernel's stack causes ARP or neighbour solicitations first and again later (to probe
+// an entry that he relies on), unless PairOptions.Neighbours makes the entries permanent; and TCP
+// and UDP sockets answer what reaches them. With NoIPv6 an interface has no IPv6 at all.
 //
 // All calls are control plane: they block, allocate and may be made by any goroutine, but one at a
 // time. Only root (CAP_SYS_ADMIN and CAP_NET_ADMIN) can make a lab; others get an error that is
@@ -96,8 +96,8 @@ func (l *Lab) Pair() *Pair { return l.pairs[0] }
 // End is the first pair's end on side.
 func (l *Lab) End(side Side) End { return l.pairs[0].Ends[side] }
 
-// Close removes the pairs and lets go of the namespaces. What still runs inside one keeps it, without
-// the pairs. A second Close does nothing.
+// Close removes the pairs and lets go of the namespaces. What still runs inside one keeps it,
+// without the pairs. A second Close does nothing.
 func (l *Lab) Close() error {
 	var errs []error
 	for _, p := range l.pairs {

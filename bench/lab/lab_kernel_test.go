@@ -95,7 +95,8 @@ func exchange(t *testing.T, l *Lab, to netip.Addr) {
 }
 
 func TestPairCarriesBothVersions(t *testing.T) {
-	for _, o := range []PairOptions{{}, {Neighbours: true}, {NoTxChecksum: true, Queues: 2, MTU: 9000}} {
+	for _, o := range []PairOptions{{}, {Neighbours: true},
+		{NoTxChecksum: true, Queues: 2, MTU: 9000}} {
 		l := newLab(t, o)
 		exchange(t, l, l.End(B).IPv4)
 		exchange(t, l, l.End(B).IPv6)
@@ -230,7 +231,8 @@ func TestNamesTaken(t *testing.T) {
 func TestNotRoot(t *testing.T) {
 	cmd := play("make")
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
 	}
 	out, err := cmd.Output()
 	if err != nil || !strings.HasPrefix(string(out), "true lab: make network namespace A") {

@@ -66,8 +66,8 @@ func (l *Lab) AddPair(o PairOptions) (*Pair, error) {
 		o.Subnet = defaultSubnet
 	}
 	if o.Subnet < 10 || o.Subnet > 99 || o.Queues < 0 || o.MTU < 0 {
-		return nil, fmt.Errorf("lab: pair %v: subnet %d, %d queues, MTU %d: want a subnet from 10 to "+
-			"99 and nothing negative", o.Names, o.Subnet, o.Queues, o.MTU)
+		return nil, fmt.Errorf("lab: pair %v: subnet %d, %d queues, MTU %d: want a subnet from 10 "+
+			"to 99 and nothing negative", o.Names, o.Subnet, o.Queues, o.MTU)
 	}
 	p := &Pair{lab: l, o: o}
 	if err := p.create(); err != nil {
@@ -76,8 +76,8 @@ func (l *Lab) AddPair(o PairOptions) (*Pair, error) {
 	l.pairs = append(l.pairs, p)
 	if err := p.configure(); err != nil {
 		l.pairs = l.pairs[:len(l.pairs)-1]
-		return nil, errors.Join(fmt.Errorf("lab: set up pair %s-%s: %w", o.Names[A], o.Names[B], err),
-			p.Remove())
+		err = fmt.Errorf("lab: set up pair %s-%s: %w", o.Names[A], o.Names[B], err)
+		return nil, errors.Join(err, p.Remove())
 	}
 	return p, nil
 }

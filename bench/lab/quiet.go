@@ -11,13 +11,13 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// quietSettings keep new interfaces of a namespace from talking unasked. All exist since Linux 4.9; a
-// kernel without IPv6 has none of them and nothing to say.
+// quietSettings keep new interfaces of a namespace from talking unasked. All exist since Linux 4.9;
+// a kernel without IPv6 has none of them and nothing to say.
 var quietSettings = [...][2]string{
-	{"ipv6/conf/default/accept_ra", "0"},            // no router solicitations, no addresses by routers
+	{"ipv6/conf/default/accept_ra", "0"},            // no addresses by routers
 	{"ipv6/conf/default/autoconf", "0"},             //
 	{"ipv6/conf/default/router_solicitations", "0"}, //
-	{"ipv6/conf/default/addr_gen_mode", "1"},        // no link-local address, hence no detection for it
+	{"ipv6/conf/default/addr_gen_mode", "1"},        // no link-local address
 	{"ipv6/conf/default/accept_dad", "0"},           // no duplicate address detection
 	{"ipv6/conf/default/dad_transmits", "0"},        //
 	// Listener reports are repeated (RFC 3810, 9.1) at once, so that one can wait for the last.
@@ -56,13 +56,14 @@ func listenerReports() (uint64, error) {
 	return 0, fmt.Errorf("/proc/thread-self/net/snmp6 has no Icmp6OutMLDv2Reports")
 }
 
-// reportGap is the longest pause between a listener report and its repetition: four ticks of a kernel
-// that ticks a hundred times a second. (read from the kernel: two ticks, and a worker's delay)
+// reportGap is the longest pause between a listener report and its repetition: four ticks of a
+// kernel that ticks a hundred times a second. (read from the kernel: two ticks, and a worker's
+// delay)
 const reportGap = 40 * time.Millisecond
 
 // awaitListenerReports waits until more reports were sent than before, and the last of them for
-// certain. They follow the address that they announce by some ticks of the kernel's clock; how often
-// they are repeated is a setting of the machine, which a namespace cannot see.
+// certain. They follow the address that they announce by some ticks of the kernel's clock; how
+// often they are repeated is a setting of the machine, which a namespace cannot see.
 func awaitListenerReports(before uint64) error {
 	start := time.Now()
 	for count, since := before, start; ; time.Sleep(settlePoll) {

@@ -42,8 +42,9 @@ func (l *Lab) In(side Side, fn func() error) (err error) {
 	return fn()
 }
 
-// leave returns the locked thread to home and unlocks it. A thread that cannot go home stays locked:
-// Go ends it with its goroutine instead of lending it, in a foreign namespace, to another one.
+// leave returns the locked thread to home and unlocks it. A thread that cannot go home stays
+// locked: Go ends it with its goroutine instead of lending it, in a foreign namespace, to another
+// one.
 func leave(home netns.NsHandle, err *error) {
 	defer home.Close()
 	if serr := netns.Set(home); serr != nil {

@@ -16,7 +16,8 @@
 //
 // Ordering rests on sync/atomic: entries are written before the producer index is stored and read
 // after it was loaded, and a store is sequentially consistent with a later load of the flags, which
-// is what makes "publish, then look whether to wake" against "announce sleep, then look again" safe.
+// is what makes "publish, then look whether to wake" against "announce sleep, then look again"
+// safe.
 //
 // An end is used by one thread at a time and never blocks or allocates.
 package ring
@@ -59,7 +60,9 @@ const (
 )
 
 // Bytes is how much memory a ring of n entries of entryBytes takes with these offsets.
-func (o Offsets) Bytes(n uint32, entryBytes uint64) uint64 { return o.Entries + uint64(n)*entryBytes }
+func (o Offsets) Bytes(n uint32, entryBytes uint64) uint64 {
+	return o.Entries + uint64(n)*entryBytes
+}
 
 // words are the shared parts of a ring, as both ends see them.
 type words[T Entry] struct {

@@ -6,8 +6,8 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane"
 )
 
-// KickTx has the kernel transmit what was published, on this thread: one system call, which takes 32
-// descriptors at most unless whoever opened the socket raised that. The largest cost of a frame.
+// KickTx has the kernel transmit what was published, on this thread: one system call, which takes
+// 32 descriptors at most unless whoever opened the socket raised that. The largest cost of a frame.
 func (s *Socket) KickTx() dataplane.Kick {
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, s.fd, 0, 0, unix.MSG_DONTWAIT, 0, 0)
 	if errno == 0 {
@@ -17,7 +17,8 @@ func (s *Socket) KickTx() dataplane.Kick {
 }
 
 // KickRx tells the kernel of new fill entries, and runs the interface's receive path if the socket
-// polls busily. What it cannot do it will not say; an interface that is gone shows at the next KickTx.
+// polls busily. What it cannot do it will not say; an interface that is gone shows at the next
+// KickTx.
 func (s *Socket) KickRx() {
 	unix.RawSyscall6(unix.SYS_RECVFROM, s.fd, 0, 0, unix.MSG_DONTWAIT, 0, 0)
 }

@@ -1,6 +1,7 @@
-// Package sock is the door to an AF_XDP socket that somebody else opened: it maps the socket's rings
-// and wakes the kernel. It needs no privilege at all, so an application that was handed the socket
-// and its frame memory as file descriptors receives and sends without passing through anybody.
+// Package sock is the door to an AF_XDP socket that somebody else opened: it maps the socket's
+// rings and wakes the kernel. It needs no privilege at all, so an application that was handed the
+// socket and its frame memory as file descriptors receives and sends without passing through
+// anybody.
 //
 //	                 Socket                          kernel
 //	fill        Producer ──empty chunks──────> receive
@@ -13,7 +14,8 @@
 // the rings' addresses point into is the caller's, and frames belong to whoever the ring says.
 //
 // Open, Close and the readers (Statistics) are control plane. KickTx and KickRx are for the one
-// thread that works the rings; they never block, and never tell Go's scheduler about the system call.
+// thread that works the rings; they never block, and never tell Go's scheduler about the system
+// call.
 package sock
 
 import (
@@ -26,12 +28,13 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane"
 )
 
-// Sizes are the entries of a socket's rings, as whoever opened it set them; the kernel does not tell.
-// 0 means that the socket has no such ring: one that only sends has no Rx, and one that shares its
-// queue has no Fill and no Completion, which the queue's owner runs.
+// Sizes are the entries of a socket's rings, as whoever opened it set them; the kernel does not
+// tell. 0 means that the socket has no such ring: one that only sends has no Rx, and one that
+// shares its queue has no Fill and no Completion, which the queue's owner runs.
 type Sizes struct{ Fill, Completion, Rx, Tx uint32 }
 
-// Socket is an AF_XDP socket with its rings mapped. It is the dataplane.Doorbell of a port over them.
+// Socket is an AF_XDP socket with its rings mapped. It is the dataplane.Doorbell of a port over
+// them.
 type Socket struct {
 	fd    uintptr // file's, for the hot path
 	file  *os.File
@@ -42,8 +45,8 @@ type Socket struct {
 
 var _ dataplane.Doorbell = (*Socket)(nil)
 
-// Open maps the rings of the AF_XDP socket in file. It takes ownership of file, also on error. A ring
-// that is missing, smaller or (beyond a page of entries) larger than sizes say is an error.
+// Open maps the rings of the AF_XDP socket in file. It takes ownership of file, also on error. A
+// ring that is missing, smaller or (beyond a page of entries) larger than sizes say is an error.
 func Open(file *os.File, sizes Sizes) (*Socket, error) {
 	s := &Socket{fd: file.Fd(), file: file, sizes: sizes}
 	if err := s.mapRings(); err != nil {
@@ -55,19 +58,19 @@ func Open(file *os.File, sizes Sizes) (*Socket, error) {
 // File is the socket's file, for handing the socket to another process. It stays the Socket's.
 func (s *Socket) File() *os.File { return s.file }
 
-// FD is the descriptor to park on: it polls readable while the rx ring has entries. The kernel does not
-// wake whoever polls when the interface is set down or deleted; only a kick is told.
+// FD is the descriptor to park on: it polls readable while the rx ring has entries. The kernel does
+// not wake whoever polls when the interface is set down or deleted; only a kick is told.
 func (s *Socket) FD() int { return int(s.fd) }
 
 // Sizes are the entries of the rings.
 func (s *Socket) Sizes() Sizes { return s.sizes }
 
-// Rings are our ends of the rings. An end that the socket does not have is the zero value and must not
-// be used. The ends keep positions of their own, so take them once, or make a Port once.
+// Rings are our ends of the rings. An end that the socket does not have is the zero value and must
+// not be used. The ends keep positions of their own, so take them once, or make a Port once.
 func (s *Socket) Rings() dataplane.Rings { return s.rings }
 
-// Port returns a port over the rings with the kernel on the other side. The cache's pool must divide
-// the memory that the socket was opened over, with the same chunk size.
+// Port returns a port over the rings with the kernel on the other side. The cache's pool must
+// divide the memory that the socket was opened over, with the same chunk size.
 func (s *Socket) Port(cache *dataplane.Cache, c dataplane.PortConfig) (*dataplane.Port, error) {
 	if z := s.sizes; z.Fill == 0 || z.Completion == 0 || z.Rx == 0 || z.Tx == 0 {
 		return nil, fmt.Errorf("sock: port over %s: it has rings of %+v, a port needs all four",

