@@ -60,9 +60,9 @@ type Lent struct {
 }
 
 const (
-	// lendLeast is how many chunks are lent under light load. A fill ring is a queue, so each chunk in
-	// it is touched in turn: 2,048 of them are 8 MiB, and cost a mediated ping-pong 1.2 us in misses of
-	// cache and TLB. (DIARY #1: 256 cost as little as 64, and absorb more)
+	// lendLeast is how many chunks are lent under light load. A fill ring is a queue, so each chunk
+	// in it is touched in turn: 2,048 of them are 8 MiB, and cost a mediated ping-pong 1.2 us in
+	// misses of cache and TLB. (DIARY #1: 256 cost as little as 64, and absorb more)
 	lendLeast = 256
 	// calmTurns is how many receiving turns in a row must find less than a sixteenth of the lent
 	// chunks filled before half of them are kept back. (guess: some tens of milliseconds of load)
@@ -71,7 +71,8 @@ const (
 	// refillBatch is the fewest chunks worth a store to the shared fill index, while the other side
 	// has three quarters of its chunks. (guess: a quarter of a burst)
 	refillBatch = 16
-	// reapBatch is the most sent chunks left on the completion ring by a busy port. (the same guess)
+	// reapBatch is the most sent chunks left on the completion ring by a busy port. (the same
+	// guess)
 	reapBatch = 16
 	// maxKicks bounds the system calls of one Flush. A full ring of 4,096 at 32 a call.
 	maxKicks = 128
@@ -80,12 +81,12 @@ const (
 // Port is a Link over four rings. See the package's picture; it belongs to one thread.
 //
 // It lends few chunks while few are enough, because the other side uses them in turn and so drags
-// all of them through the caches: the number doubles when a turn finds a quarter of them filled, and
-// is halved after many turns that found few.
+// all of them through the caches: the number doubles when a turn finds a quarter of them filled,
+// and is halved after many turns that found few.
 //
 // It keeps two ledgers of the chunks it lent, so that whatever the other side writes, a chunk is
-// free, lent or held exactly once: Pool.Stored, the caches' Count, Lent and what callers hold always
-// add up to Pool.Chunks.
+// free, lent or held exactly once: Pool.Stored, the caches' Count, Lent and what callers hold
+// always add up to Pool.Chunks.
 type Port struct {
 	rings    Rings
 	pool     *Pool
@@ -118,8 +119,9 @@ func NewPort(r Rings, cache *Cache, bell Doorbell, c PortConfig) (*Port, error) 
 		fill = min(int(r.Fill.Size()), max(int(share/2), 1))
 	}
 	if fill < 0 || fill > int(r.Fill.Size()) || fill >= pool.Chunks() {
-		return nil, fmt.Errorf("dataplane: lending %d chunks: the fill ring has %d entries and the "+
-			"pool %d chunks, and some must stay to transmit from", fill, r.Fill.Size(), pool.count)
+		return nil, fmt.Errorf("dataplane: lending %d chunks: the fill ring has %d entries and "+
+			"the pool %d chunks, and some must stay to transmit from", fill, r.Fill.Size(),
+			pool.count)
 	}
 	p := &Port{rings: r, pool: pool, cache: cache, bell: bell, most: uint32(fill),
 		rx: newLedger(pool.count), tx: newLedger(pool.count)}

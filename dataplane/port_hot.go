@@ -48,7 +48,8 @@ func (p *Port) take(seen uint32, dst []Frame) (taken uint32, n int) {
 	return taken, n
 }
 
-// span is how many of the descriptors from at to seen belong to one packet, and whether it ends there.
+// span is how many of the descriptors from at to seen belong to one packet, and whether it ends
+// there.
 func (p *Port) span(at, seen uint32) (length uint32, ended bool) {
 	for at+length < seen {
 		length++
@@ -102,8 +103,8 @@ func (p *Port) claim(d ring.Desc) (Frame, bool) {
 }
 
 // upkeep keeps chunks circulating: sent ones back to the pool, free ones to the fill ring. A busy
-// port does so in batches; an idle one looks for all that was sent, and whether the other side went to
-// sleep between our publishing chunks and its seeing them.
+// port does so in batches; an idle one looks for all that was sent, and whether the other side went
+// to sleep between our publishing chunks and its seeing them.
 func (p *Port) upkeep(idle bool) {
 	short := p.fill - min(p.fill, p.lent)
 	if p.sending >= p.reapAt || p.sending > 0 && (idle || short >= p.refillAt) {
@@ -131,7 +132,8 @@ func (p *Port) adapt(filled uint32) {
 	}
 }
 
-// reap returns the chunks whose transmission is over to the pool, and reports whether there were any.
+// reap returns the chunks whose transmission is over to the pool, and reports whether there were
+// any.
 func (p *Port) reap() (any bool) {
 	for p.sending > 0 {
 		n := p.rings.Completion.Peek(MaxBurst)
@@ -174,7 +176,8 @@ func (p *Port) refill() {
 	}
 }
 
-// wakeToFill wakes the other side if it sleeps and has not been woken for the chunks last published.
+// wakeToFill wakes the other side if it sleeps and has not been woken for the chunks last
+// published.
 func (p *Port) wakeToFill() {
 	if p.unrung && p.rings.Fill.NeedWakeup() {
 		p.unrung = false
@@ -260,8 +263,8 @@ func (p *Port) blocked() {
 	p.stalled = true
 }
 
-// Pending implements Link. A port with nothing lent is pending because nothing could wake it: it looks
-// for a chunk at each Recv.
+// Pending implements Link. A port with nothing lent is pending because nothing could wake it: it
+// looks for a chunk at each Recv.
 func (p *Port) Pending() bool {
 	if p.rings.Rx.Any() && !p.rings.Rx.Broken() {
 		return true

@@ -34,6 +34,9 @@ func (c *Consumer[T]) Waiting() uint32 {
 	return c.produced - c.next
 }
 
+// Seen is how many entries waited at the last look, less those released since.
+func (c *Consumer[T]) Seen() uint32 { return c.produced - c.next }
+
 // Any reports whether entries wait, and changes nothing.
 func (c *Consumer[T]) Any() bool { return c.producer.Load() != c.next }
 
