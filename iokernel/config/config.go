@@ -1,18 +1,19 @@
 // Package config is what an iokernel is told: its settings, where each comes from, and which values
 // make sense together.
 //
-//	flags (--xdp-mode)  over  environment (DUNLIN_XDP_MODE)  over  file (xdp: {mode: })  over  Default
-//	       └──────────────────────────────┬───────────────────────────────┘
-//	                                     Load ──> Effective: Config, and the origin of each value
+//	flag --xdp-mode, over variable DUNLIN_XDP_MODE, over file xdp: {mode: }, over Default
+//	       │                    │                           │                       │
+//	       └────────────────────┴───────── Load ────────────┴───────────────────────┘
+//	                                        └──> Effective: Config, and the origin of each value
 //
 // One table (settings.go, runtime.go) names every key once; file, environment and flags all go
-// through it, so a key has one name, one syntax and one message. The file is strict: an unknown key,
-// a key given twice or a value of the wrong form is an error with its line and column, and all such
-// errors are reported at once.
+// through it, so a key has one name, one syntax and one message. The file is strict: an unknown
+// key, a key given twice or a value of the wrong form is an error with its line and column, and all
+// such errors are reported at once.
 //
-// The package is pure: bytes and strings in, a Config out. Reading the file, the environment and the
-// user database is the caller's. It does not know the machine either: that the interface exists or
-// that a CPU may be used is found out by whoever uses the Config (Machine checks the CPUs).
+// The package is pure: bytes and strings in, a Config out. Reading the file, the environment and
+// the user database is the caller's. It does not know the machine either: that the interface exists
+// or that a CPU may be used is found out by whoever uses the Config (Machine checks the CPUs).
 package config
 
 import (
@@ -75,7 +76,7 @@ type Runtime struct {
 	UIDs        []Account // users who may attach under this name
 	GIDs        []Account // groups whose members may
 	Workers     int       // run-to-completion loops, one port each
-	CPUs        CPUs      // worker k is pinned to the k-th, modulo their number; none: chosen at start
+	CPUs        CPUs      // worker k is pinned to the k-th, modulo their number; none: any
 	Frames      int       // of the frame memory that its workers share
 	ChunkBytes  int       // of one frame: 2048 or 4096
 	RingEntries int       // of each of a port's four rings, a power of two
@@ -98,7 +99,7 @@ type Endpoint struct {
 func Default() Config {
 	return Config{
 		CPU:  AnyCPU,
-		Spin: 50 * core.Microsecond, // guess: some round trips, and a twentieth of the 1 ms first answer
+		Spin: 50 * core.Microsecond, // guess: a dozen round trips on a veth
 		XDP: XDP{
 			Queues:      Queues{All: true},
 			RingEntries: 2048, // what drivers use for theirs

@@ -93,8 +93,8 @@ func (q *Queues) parse(text string) error {
 	return nil
 }
 
-// ParseList reads a core list like 0-3,8 (also used for queues). The order is kept: the first worker
-// gets the first CPU.
+// ParseList reads a core list like 0-3,8 (also used for queues). The order is kept: the first
+// worker gets the first CPU.
 func ParseList(text string) ([]int, error) {
 	var list []int
 	seen := make(map[int]bool)

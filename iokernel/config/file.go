@@ -198,7 +198,8 @@ func (r *reader) mapping(path string, n ast.Node, known []string, visit func(str
 		name, ok := entry.Key.(*ast.StringNode)
 		switch {
 		case !ok:
-			r.complain(entry.Key, path, "a key is a plain word, out of %s", strings.Join(known, ", "))
+			r.complain(entry.Key, path, "a key is a plain word, out of %s",
+				strings.Join(known, ", "))
 		case !slices.Contains(known, name.Value):
 			r.complain(entry.Key, path, "unknown key %q; known here are %s", name.Value,
 				strings.Join(known, ", "))

@@ -58,7 +58,7 @@ func Load(s Sources) (*Effective, error) {
 	e.readFlags(s.Flags)
 	e.lookUp(s)
 	if len(e.problems) > 0 {
-		return nil, e.problems.err() // what validation says of defaults in their place would mislead
+		return nil, e.problems.err() // validating the defaults in their place would mislead
 	}
 	for _, p := range e.Config.validate() {
 		p.Where = e.where(p.Key)

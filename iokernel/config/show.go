@@ -32,7 +32,8 @@ func (e *Effective) Show(w io.Writer) error {
 			key := fmt.Sprintf("runtimes[%d].%s", i, s.key)
 			row(key, format(s.at(&e.Runtimes[i])))
 		}
-		row(fmt.Sprintf("runtimes[%d].%s", i, keyEndpoints), formatEndpoints(e.Runtimes[i].Endpoints))
+		row(fmt.Sprintf("runtimes[%d].%s", i, keyEndpoints),
+			formatEndpoints(e.Runtimes[i].Endpoints))
 	}
 	return t.Flush() // errors of the writes above stay in t until now
 }

@@ -103,7 +103,7 @@ func (p *problems) sizes(prefix string, ringEntries, frames, chunkBytes, workers
 		return
 	}
 	if frames < minFrames*workers || frames > maxFrames || frames*chunkBytes%pageBytes != 0 {
-		p.add(prefix+"frames", "%d: want %d to %d (at least %d for each worker), and full pages of %d "+
-			"bytes", frames, minFrames*workers, maxFrames, minFrames, pageBytes)
+		p.add(prefix+"frames", "%d: want %d to %d (at least %d for each worker), and full pages "+
+			"of %d bytes", frames, minFrames*workers, maxFrames, minFrames, pageBytes)
 	}
 }

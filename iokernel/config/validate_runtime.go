@@ -18,8 +18,8 @@ func (c *Config) validateRuntimes(p *problems) {
 
 func (r *Runtime) validate(p *problems, prefix string) {
 	if !validName(r.Name) {
-		p.add(prefix+"name", "%q: want 1 to %d of a-z, 0-9, - and _, beginning with a letter or digit",
-			r.Name, maxRuntimeName)
+		p.add(prefix+"name", "%q: want 1 to %d of a-z, 0-9, - and _, beginning with a letter or "+
+			"digit", r.Name, maxRuntimeName)
 	}
 	if len(r.UIDs)+len(r.GIDs) == 0 {
 		p.add(prefix+"uids", "nobody may attach as %q: list a user here or a group in gids", r.Name)
@@ -81,8 +81,8 @@ func (e Endpoint) flaw() string {
 		return fmt.Sprintf("%v is not a unicast address", e.Address)
 	}
 	if name := kernels(e.EtherType); name != "" {
-		return fmt.Sprintf("EtherType 0x%04X is %s, which stays with the kernel; 0x88B5 is free for "+
-			"private use", e.EtherType, name)
+		return fmt.Sprintf("EtherType 0x%04X is %s, which stays with the kernel; 0x88B5 is free "+
+			"for private use", e.EtherType, name)
 	}
 	return ""
 }
@@ -158,8 +158,8 @@ func (c *Config) checkQueue(p *problems, i int) {
 	end := r.Queue + r.Workers
 	for _, q := range c.XDP.Queues.List {
 		if q >= r.Queue && q < end {
-			p.add(key, "queue %d is listed in xdp.queues, for the iokernel; a direct runtime needs "+
-				"its own", q)
+			p.add(key, "queue %d is listed in xdp.queues, for the iokernel; a direct runtime "+
+				"needs its own", q)
 		}
 	}
 	for j, o := range c.Runtimes[:i] {

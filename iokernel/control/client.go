@@ -59,8 +59,8 @@ func explain(path string, err error) error {
 		return fmt.Errorf("control: no socket at %s: is the iokernel running, with this path as "+
 			"control.socket? (%w)", path, err)
 	case errors.Is(err, unix.ECONNREFUSED):
-		return fmt.Errorf("control: nobody listens at %s: the iokernel was killed; start it again (%w)",
-			path, err)
+		return fmt.Errorf("control: nobody listens at %s: the iokernel was killed; start it "+
+			"again (%w)", path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("control: %s is closed to uid %d: %s (%w)", path, os.Geteuid(),
 			permissions(path), err)
@@ -103,8 +103,8 @@ func (c *Client) receiveAll() error {
 	for {
 		m, files, err := receive(c.conn, buffer, MaxFiles)
 		if errors.Is(err, unix.ECONNRESET) && !reset {
-			// The server closed without reading what we wrote, because it had refused us before. The
-			// kernel reports that ahead of the refusal, once.
+			// The server closed without reading what we wrote, because it had refused us before.
+			// The kernel reports that ahead of the refusal, once.
 			reset = true
 			continue
 		}
@@ -132,7 +132,8 @@ func (c *Client) receiveAll() error {
 // Done is closed when the connection has ended: the runtime has lost what it was granted.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Wait blocks until the connection has ended and returns why: *Evicted, *Refusal, ErrGone, ErrClosed.
+// Wait blocks until the connection has ended and returns why: *Evicted, *Refusal, ErrGone,
+// ErrClosed.
 func (c *Client) Wait() error {
 	<-c.done
 	return c.failure
@@ -178,8 +179,8 @@ func unexpected(r reply) error {
 	return fmt.Errorf("control: the iokernel answered with a %s", typeOf(r.message))
 }
 
-// Attach asks for what the configuration has for h.Runtime. The files, by name, are the caller's; they
-// are close-on-exec. A refusal is a *Refusal; the client may try again.
+// Attach asks for what the configuration has for h.Runtime. The files, by name, are the caller's;
+// they are close-on-exec. A refusal is a *Refusal; the client may try again.
 func (c *Client) Attach(h Hello) (Grant, map[string]*os.File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,8 +208,8 @@ func (c *Client) Attach(h Hello) (Grant, map[string]*os.File, error) {
 	return *g, files, nil
 }
 
-// Neigh asks an attached client's iokernel for a neighbour's MAC address. It may take seconds if the
-// kernel has to resolve it.
+// Neigh asks an attached client's iokernel for a neighbour's MAC address. It may take seconds if
+// the kernel has to resolve it.
 func (c *Client) Neigh(addr netip.Addr) (mac MAC, found bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

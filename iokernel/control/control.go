@@ -34,8 +34,8 @@ const MaxMessageBytes = 64 << 10
 const MaxFiles = 253
 
 const (
-	// silence is how long a connection may be open before its first message. Programs send theirs at
-	// once; 2 s are for one that was stopped or swapped out right then. (guess)
+	// silence is how long a connection may be open before its first message. Programs send theirs
+	// at once; 2 s are for one that was stopped or swapped out right then. (guess)
 	silence = 2 * time.Second
 	// idle is how long a connection that is not attached may be quiet later. (guess)
 	idle = time.Minute

@@ -53,7 +53,8 @@ func listen(o Options) (_ *socketFile, err error) {
 	}
 	if o.GID >= 0 {
 		if err := os.Chown(o.Path, -1, o.GID); err != nil {
-			return nil, fmt.Errorf("%w: only root, or a member of group %d, can give it away", err, o.GID)
+			return nil, fmt.Errorf("%w: only root, or a member of group %d, can give it away",
+				err, o.GID)
 		}
 	}
 	return s, os.Chmod(o.Path, o.Mode)
@@ -81,8 +82,8 @@ func (s *socketFile) close() error {
 	return errors.Join(errs...)
 }
 
-// removeStale removes what a killed iokernel left at path. We hold the lock, so no other iokernel is
-// about to listen there; a socket that answers is another program's all the same.
+// removeStale removes what a killed iokernel left at path. We hold the lock, so no other iokernel
+// is about to listen there; a socket that answers is another program's all the same.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -100,8 +101,8 @@ func removeStale(path string) error {
 		conn.Close()
 	}
 	if !errors.Is(err, unix.ECONNREFUSED) {
-		return fmt.Errorf("%w, or another program, and it listens there; stop it, or choose another path",
-			ErrRunning)
+		return fmt.Errorf("%w, or another program, and it listens there; stop it, or choose "+
+			"another path", ErrRunning)
 	}
 	return os.Remove(path)
 }

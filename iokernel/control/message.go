@@ -19,8 +19,8 @@ const (
 type Hello struct {
 	Runtime string `json:"runtime"` // its name in the iokernel's configuration
 	Mode    Mode   `json:"mode"`
-	// Endpoints are what the runtime needs; it is refused unless its configuration has each. Without
-	// any it takes what there is.
+	// Endpoints are what the runtime needs; it is refused unless its configuration has each.
+	// Without any it takes what there is.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 }
 

@@ -49,9 +49,10 @@ func fdOf(f *os.File) (int, error) {
 	return number, nil
 }
 
-// receive reads one message into buffer, which has MaxMessageBytes and one more, and at most maxFiles
-// files, which are the caller's. The end of the connection is io.EOF; an empty message counts as
-// that, as the kernel does not tell them apart. A message that breaks the rules is a *Refusal.
+// receive reads one message into buffer, which has MaxMessageBytes and one more, and at most
+// maxFiles files, which are the caller's. The end of the connection is io.EOF; an empty message
+// counts as that, as the kernel does not tell them apart. A message that breaks the rules is a
+// *Refusal.
 func receive(conn *net.UnixConn, buffer []byte, maxFiles int) (message, []*os.File, error) {
 	var control []byte
 	if maxFiles > 0 {

@@ -11,8 +11,8 @@ import (
 // peer is the process at the other end of a connection.
 type peer struct {
 	Credentials
-	// pidfd becomes readable when the process dies, even if somebody else holds the connection open.
-	// nil before Linux 5.3, and for a process that we cannot see.
+	// pidfd becomes readable when the process dies, even if somebody else holds the connection
+	// open. nil before Linux 5.3, and for a process that we cannot see.
 	pidfd *os.File
 }
 

@@ -73,8 +73,9 @@ func (p Policy) Attach(c Credentials, h Hello) *Refusal {
 	case Mediated:
 	case Direct:
 		if !rule.AllowDirect {
-			return Refuse(CodeDenied, "runtime %q may not attach in direct mode: nobody could check "+
-				"what it sends; allow_direct in the iokernel's configuration permits it", h.Runtime)
+			return Refuse(CodeDenied, "runtime %q may not attach in direct mode: nobody could "+
+				"check what it sends; allow_direct in the iokernel's configuration permits it",
+				h.Runtime)
 		}
 	default:
 		return Refuse(CodeMalformed, "mode %.32q: want %q or %q", h.Mode, Mediated, Direct)

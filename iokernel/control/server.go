@@ -68,8 +68,8 @@ type Server struct {
 	uids   map[uint32]int // open connections by user
 }
 
-// Listen opens the socket. Connections wait until Serve. A socket that a killed iokernel left behind
-// is replaced; if somebody answers there the error is ErrRunning.
+// Listen opens the socket. Connections wait until Serve. A socket that a killed iokernel left
+// behind is replaced; if somebody answers there the error is ErrRunning.
 func Listen(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -144,7 +144,8 @@ func (s *Session) answer(ctx context.Context, h Handler, m message, attached *bo
 		r, err := h.Status(ctx)
 		return &r, nil, err
 	}
-	return nil, nil, Refuse(CodeMalformed, "a message of type %s does not come from a runtime", typeOf(m))
+	return nil, nil, Refuse(CodeMalformed, "a message of type %s does not come from a runtime",
+		typeOf(m))
 }
 
 func (s *Session) attach(ctx context.Context, h Handler, hello Hello, attached *bool) (

@@ -143,7 +143,7 @@ func (w *Watcher) nextHop(addr netip.Addr) (netip.Addr, error) {
 // isNoRoute reports whether the kernel's answer was that there is no way.
 func isNoRoute(err error) bool {
 	return errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) ||
-		errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL) // unreachable, prohibit, blackhole
+		errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL) // prohibit, blackhole
 }
 
 // neighbour asks the kernel for one entry of its table. None is an entry without state.
