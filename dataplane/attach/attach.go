@@ -178,6 +178,10 @@ func (rt *Runtime) Add(number int, p core.Poller) { rt.workers[number].host.Add(
 // Worker is a worker's loop, for pollers that share its thread.
 func (rt *Runtime) Worker(number int) *dataplane.Worker { return rt.workers[number].loop }
 
+// Port is the worker's port: what it counted, and what it has lent, for an audit. It belongs to the
+// worker's thread while Run runs.
+func (rt *Runtime) Port(number int) *dataplane.Port { return rt.workers[number].port }
+
 // Neighbour finds the Ethernet address to send packets for addr to: its own, or its router's. It may
 // block for seconds, while the kernel resolves it.
 func (rt *Runtime) Neighbour(addr netip.Addr) (wire.MAC, error) {
