@@ -1,4 +1,4 @@
-package daemon_test
+package daemon
 
 import (
 	"context"
@@ -16,7 +16,6 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/iokernel/config"
-	"github.com/dunlin-io/dunlin/iokernel/daemon"
 )
 
 const echoPort = 7777
@@ -40,7 +39,7 @@ func newLab(t *testing.T, o lab.PairOptions) *lab.Lab {
 }
 
 // startDaemon starts an iokernel on end B with one runtime "echo" for us.
-func startDaemon(t *testing.T, l *lab.Lab, change func(*daemon.Options)) *daemon.Daemon {
+func startDaemon(t *testing.T, l *lab.Lab, change func(*Options)) *Daemon {
 	t.Helper()
 	c := config.Default()
 	c.Interface = l.End(lab.B).Name
@@ -51,7 +50,7 @@ func startDaemon(t *testing.T, l *lab.Lab, change func(*daemon.Options)) *daemon
 	r.UIDs = []config.Account{config.ID(uint32(os.Getuid()))}
 	r.Endpoints = []config.Endpoint{{EtherType: 0x88B5}, {UDP: echoPort}}
 	c.Runtimes = []config.Runtime{r}
-	o := daemon.Options{Config: c, Inside: func(f func() error) error { return l.In(lab.B, f) },
+	o := Options{Config: c, Inside: func(f func() error) error { return l.In(lab.B, f) },
 		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
 	if change != nil {
 		change(&o)
@@ -59,7 +58,7 @@ func startDaemon(t *testing.T, l *lab.Lab, change func(*daemon.Options)) *daemon
 	if err := o.Config.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	d, err := daemon.Start(o)
+	d, err := Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,16 +77,27 @@ func (w testWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// runEcho attaches and echoes until the test ends.
-func runEcho(t *testing.T, o attach.Options) {
+// in runs fn in a namespace of the lab and fails the test with its error.
+func in(t *testing.T, l *lab.Lab, side lab.Side, fn func() error) {
+	t.Helper()
+	if err := l.In(side, fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openRuntime attaches.
+func openRuntime(t *testing.T, o attach.Options) *attach.Runtime {
 	t.Helper()
 	rt, err := attach.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := rt.HandleUDP(echoPort, func(r *dataplane.Request) { r.Turn() }); err != nil {
-		t.Fatal(err)
-	}
+	return rt
+}
+
+// runRuntime runs a runtime until the test ends.
+func runRuntime(t *testing.T, rt *attach.Runtime) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- rt.Run(ctx) }()
@@ -97,6 +107,16 @@ func runEcho(t *testing.T, o attach.Options) {
 			t.Error(err)
 		}
 	})
+}
+
+// runEcho attaches and echoes UDP until the test ends.
+func runEcho(t *testing.T, o attach.Options) {
+	t.Helper()
+	rt := openRuntime(t, o)
+	if err := rt.HandleUDP(echoPort, func(r *dataplane.Request) { r.Turn() }); err != nil {
+		t.Fatal(err)
+	}
+	runRuntime(t, rt)
 }
 
 // exchange sends from a plain socket in A and wants the same back.
@@ -131,7 +151,7 @@ func TestModesAnswerPlainClients(t *testing.T) {
 	for _, mode := range []string{"mediated", "direct", "solo"} {
 		t.Run(mode, func(t *testing.T) {
 			l := newLab(t, lab.PairOptions{})
-			d := startDaemon(t, l, func(o *daemon.Options) {
+			d := startDaemon(t, l, func(o *Options) {
 				o.Private = mode == "solo"
 				r := &o.Config.Runtimes[0]
 				if mode == "direct" {
