@@ -70,8 +70,8 @@ func (t *endpoints) add(e endpoint) error {
 	return nil
 }
 
-// HandleRaw gives packets of an EtherType to h. It is for wiring, or for the worker's thread between
-// two turns.
+// HandleRaw gives packets of an EtherType to h. It is for wiring, or for the worker's thread
+// between two turns.
 func (w *Worker) HandleRaw(t wire.EtherType, h Handler) error {
 	switch {
 	case h == nil:

@@ -53,9 +53,9 @@ func (w *Worker) admit(first []byte, p wire.Packet) Reason {
 	return OK
 }
 
-// admit4 refuses groups at either end (224.0.0.0/4 and, with it, the reserved rest), and as a source
-// 0.0.0.0/8, 127.0.0.0/8 (RFC 1122, section 3.2.1.3) and the destination itself: a packet that
-// claims to come from where it goes would make us answer ourselves.
+// admit4 refuses groups at either end (224.0.0.0/4 and, with it, the reserved rest), and as a
+// source 0.0.0.0/8, 127.0.0.0/8 (RFC 1122, section 3.2.1.3) and the destination itself: a packet
+// that claims to come from where it goes would make us answer ourselves.
 func admit4(h wire.IPv4) Reason {
 	src, dst := h.Src(), h.Dst()
 	switch {

@@ -1,5 +1,5 @@
-// Package dataplane moves frames: the frame memory (Pool), the rings to whoever is on the other side
-// (Port, a Link), and the run-to-completion loop over them (Worker).
+// Package dataplane moves frames: the frame memory (Pool), the rings to whoever is on the other
+// side (Port, a Link), and the run-to-completion loop over them (Worker).
 //
 //	wire -> NIC queue -> XDP program --> Port rings --> Worker --> Endpoint --> handler
 //	                                        ^  |                       (request view in,
@@ -7,8 +7,8 @@
 //	                                        Pool
 //
 // The other side of a Port is the kernel's AF_XDP socket, the iokernel, or a test: a worker cannot
-// tell. Everything here is pure: no clock, no system call, no goroutine. A Pool may be shared by the
-// workers of one process; a Port, a Cache and a Worker belong to one thread.
+// tell. Everything here is pure: no clock, no system call, no goroutine. A Pool may be shared by
+// the workers of one process; a Port, a Cache and a Worker belong to one thread.
 //
 // Ownership: a frame is in exactly one of free (pool), fill, kernel-rx, rx, held, tx, completion.
 // Each exported call says which way ownership goes; Port.Held and Pool.Free let an audit count.
@@ -24,8 +24,8 @@ const MaxSegments = 18
 // MaxBurst is the most frames taken or sent at once. IX found 64 to be where batching stops paying.
 const MaxBurst = 64
 
-// Frame names a piece of frame memory: Len bytes at offset Off of chunk Index of a Pool. It holds no
-// pointer; the bytes come from the Pool.
+// Frame names a piece of frame memory: Len bytes at offset Off of chunk Index of a Pool. It holds
+// no pointer; the bytes come from the Pool.
 type Frame struct {
 	Index uint32
 	Off   uint16

@@ -13,8 +13,8 @@ type failer interface {
 }
 
 // kernel plays the far side of a port: it takes chunks off the fill ring and receives packets into
-// them, takes packets off the tx ring and completes their chunks. It is honest unless a test makes it
-// write something else through far.
+// them, takes packets off the tx ring and completes their chunks. It is honest unless a test makes
+// it write something else through far.
 type kernel struct {
 	mem      []byte // frame memory
 	far      dataplane.FarRings
@@ -22,6 +22,7 @@ type kernel struct {
 	flight   []uint64    // addresses taken off the tx ring, not completed yet
 	sent     []byte      // first byte of each packet that was transmitted, in order
 	sentLens []int       // bytes of each
+	last     []uint64    // where the frames of the packet staged last begin
 	kick     []kickEvent // what the next KickTx calls do; none: take all
 	kicksTx  int
 	kicksRx  int
@@ -89,14 +90,15 @@ func (k *kernel) refill() {
 	k.far.Fill.Release(n)
 }
 
-// stage writes a packet of so many frames of length bytes, each beginning with mark, behind what was
-// staged before: at is how many descriptors that is. It returns false, and does nothing, without
-// chunks or room on the rx ring for all of it.
+// stage writes a packet of so many frames of length bytes, each beginning with mark, behind what
+// was staged before: at is how many descriptors that is. It returns false, and does nothing,
+// without chunks or room on the rx ring for all of it.
 func (k *kernel) stage(at uint32, frames, length int, mark byte) bool {
 	k.refill()
 	if len(k.fill) < frames || k.far.Rx.Reserve(at+uint32(frames)) < at+uint32(frames) {
 		return false
 	}
+	k.last = k.last[:0]
 	for i := range frames {
 		last := len(k.fill) - 1
 		addr := k.fill[last] + headroom
@@ -106,6 +108,7 @@ func (k *kernel) stage(at uint32, frames, length int, mark byte) bool {
 			d.Options = ring.OptionMore
 		}
 		k.mem[addr] = mark
+		k.last = append(k.last, addr)
 		k.far.Rx.Set(at+uint32(i), d)
 	}
 	return true

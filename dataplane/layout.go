@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -26,7 +27,8 @@ const (
 // layoutMagic is "dunlin" and the version of the layout.
 const layoutMagic uint64 = 0x64756e6c_696e0001
 
-// pageBytes is what parts are aligned to, so that each can have protection and residence of its own.
+// pageBytes is what parts are aligned to, so that each can have protection and residence of its
+// own.
 const pageBytes = 4096
 
 // Layout is where the parts of the shared memory are, in bytes from its start:
@@ -51,8 +53,9 @@ func NewLayout(c LayoutConfig) (Layout, error) {
 		bits.OnesCount32(c.RingEntries) != 1 ||
 		c.ChunkBytes != MinChunkBytes && c.ChunkBytes != MaxChunkBytes ||
 		c.Chunks < 2*MaxBurst || c.Chunks > MaxChunks || c.Chunks*c.ChunkBytes%pageBytes != 0 {
-		return Layout{}, fmt.Errorf("dataplane: layout of %d workers, rings of %d, %d chunks of %d "+
-			"bytes: want 1 to %d workers, a power of two from %d to %d, %d to %d chunks of %d or %d",
+		return Layout{}, fmt.Errorf("dataplane: layout of %d workers, rings of %d, %d chunks of "+
+			"%d bytes: want 1 to %d workers, a power of two from %d to %d, %d to %d chunks of %d "+
+			"or %d",
 			c.Workers, c.RingEntries, c.Chunks, c.ChunkBytes, MaxWorkers, MaxBurst, MaxRingEntries,
 			2*MaxBurst, MaxChunks, MinChunkBytes, MaxChunkBytes)
 	}
@@ -113,17 +116,12 @@ func (l Layout) Rings(mem []byte, worker int) (r Rings, err error) {
 		return r, fmt.Errorf("dataplane: worker %d of %d", worker, l.Workers)
 	}
 	at, n := ring.Standard(), l.RingEntries
-	if r.Fill, err = ring.NewProducer[uint64](l.ringMemory(mem, worker, 0), at, n); err != nil {
-		return r, err
-	}
-	if r.Completion, err = ring.NewConsumer[uint64](l.ringMemory(mem, worker, 1), at, n); err != nil {
-		return r, err
-	}
-	if r.Rx, err = ring.NewConsumer[ring.Desc](l.ringMemory(mem, worker, 2), at, n); err != nil {
-		return r, err
-	}
-	r.Tx, err = ring.NewProducer[ring.Desc](l.ringMemory(mem, worker, 3), at, n)
-	return r, err
+	var errs [4]error
+	r.Fill, errs[0] = ring.NewProducer[uint64](l.ringMemory(mem, worker, 0), at, n)
+	r.Completion, errs[1] = ring.NewConsumer[uint64](l.ringMemory(mem, worker, 1), at, n)
+	r.Rx, errs[2] = ring.NewConsumer[ring.Desc](l.ringMemory(mem, worker, 2), at, n)
+	r.Tx, errs[3] = ring.NewProducer[ring.Desc](l.ringMemory(mem, worker, 3), at, n)
+	return r, errors.Join(errs[:]...)
 }
 
 // FarRings are the other side's ends: the kernel's, or of whoever plays it.
@@ -140,15 +138,10 @@ func (l Layout) FarRings(mem []byte, worker int) (r FarRings, err error) {
 		return r, fmt.Errorf("dataplane: worker %d of %d", worker, l.Workers)
 	}
 	at, n := ring.Standard(), l.RingEntries
-	if r.Fill, err = ring.NewConsumer[uint64](l.ringMemory(mem, worker, 0), at, n); err != nil {
-		return r, err
-	}
-	if r.Completion, err = ring.NewProducer[uint64](l.ringMemory(mem, worker, 1), at, n); err != nil {
-		return r, err
-	}
-	if r.Rx, err = ring.NewProducer[ring.Desc](l.ringMemory(mem, worker, 2), at, n); err != nil {
-		return r, err
-	}
-	r.Tx, err = ring.NewConsumer[ring.Desc](l.ringMemory(mem, worker, 3), at, n)
-	return r, err
+	var errs [4]error
+	r.Fill, errs[0] = ring.NewConsumer[uint64](l.ringMemory(mem, worker, 0), at, n)
+	r.Completion, errs[1] = ring.NewProducer[uint64](l.ringMemory(mem, worker, 1), at, n)
+	r.Rx, errs[2] = ring.NewProducer[ring.Desc](l.ringMemory(mem, worker, 2), at, n)
+	r.Tx, errs[3] = ring.NewConsumer[ring.Desc](l.ringMemory(mem, worker, 3), at, n)
+	return r, errors.Join(errs[:]...)
 }

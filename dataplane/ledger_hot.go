@@ -5,8 +5,6 @@ package dataplane
 // that was never lent cannot put one chunk into two hands.
 type ledger []uint64
 
-func newLedger(chunks uint32) ledger { return make(ledger, (chunks+63)/64) }
-
 // lend enters a chunk and reports whether it was not there before.
 func (l ledger) lend(index uint32) bool {
 	word, bit := &l[index/64], uint64(1)<<(index%64)

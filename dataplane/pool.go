@@ -21,7 +21,7 @@ func magazineRounds(chunks, caches int) int { return min(MaxBurst, max(chunks/(8
 // PoolConfig describes a frame memory.
 type PoolConfig struct {
 	ChunkBytes int // 2048 or 4096
-	Caches     int // most caches, one for each worker and each port that runs on a thread of its own
+	Caches     int // most caches, one for each thread that runs a worker or a port
 }
 
 // Pool is a frame memory: equal chunks of bytes, given out by number through per-worker caches.

@@ -19,7 +19,8 @@ func (p *Pool) Chunk(index uint32) []byte {
 	return p.mem[at : at+1<<p.shift : at+1<<p.shift]
 }
 
-// Addr is where f's data begins, in bytes from the start of the frame memory: a descriptor's address.
+// Addr is where f's data begins, in bytes from the start of the frame memory: a descriptor's
+// address.
 func (p *Pool) Addr(f Frame) uint64 { return uint64(f.Index)<<p.shift + uint64(f.Off) }
 
 // FrameAt is the frame of a descriptor, and whether it lies in one chunk of this memory. It is the

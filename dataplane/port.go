@@ -50,7 +50,7 @@ type Counters struct {
 	FillStarved         uint64 // turns in which the pool had no chunk to lend
 	RxTooLong           uint64 // packets of more than MaxSegments frames, dropped
 	RxBad               uint64 // packets with a bad descriptor, dropped
-	BadDescriptors      uint64 // outside the frame memory, or of a chunk that was not lent
+	BadDescriptors      uint64 // empty, outside the frame memory, or of a chunk that was not lent
 }
 
 // Lent is what a port has given to the other side: for the audit of frames.
@@ -132,6 +132,8 @@ func NewPort(r Rings, cache *Cache, bell Doorbell, c PortConfig) (*Port, error) 
 	p.refill()
 	return p, nil
 }
+
+func newLedger(chunks uint32) ledger { return make(ledger, (chunks+63)/64) }
 
 // Counters returns a copy of the counts.
 func (p *Port) Counters() Counters { return p.counts }

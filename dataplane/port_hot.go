@@ -91,7 +91,9 @@ func (p *Port) discard(at, length uint32) {
 	}
 }
 
-// claim takes a received chunk back from the other side, if it is one that the other side had.
+// claim takes a received chunk back from the other side, if it is one that the other side had, and
+// returns its frame if there is something in it. The kernel neither makes an empty frame nor takes
+// one, and would keep its chunk if it were sent back.
 func (p *Port) claim(d ring.Desc) (Frame, bool) {
 	f, ok := p.pool.FrameAt(d.Addr, d.Len)
 	if !ok || !p.rx.settle(f.Index) {
@@ -99,6 +101,11 @@ func (p *Port) claim(d ring.Desc) (Frame, bool) {
 		return Frame{}, false
 	}
 	p.lent--
+	if d.Len == 0 {
+		p.counts.BadDescriptors++
+		p.cache.Free(f.Index)
+		return Frame{}, false
+	}
 	return f, true
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // TestPortModel runs random sequences of what the two sides of a port may do. After each step every
-// chunk is in exactly one place; packets arrive whole, in order, and unless the port counted a drop,
-// all of them.
+// chunk is in exactly one place; packets arrive whole, in order, and unless the port counted a
+// drop, all of them.
 func TestPortModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		chunks := rapid.SampledFrom([]int{128, 130, 512}).Draw(t, "chunks")
@@ -171,8 +171,8 @@ func (m *portModel) check(t *rapid.T) {
 	}
 }
 
-// TestPortsShareAPool runs a port, its kernel and a sender on each of several threads over one pool:
-// chunks wander between them through the depot, and all are there in the end.
+// TestPortsShareAPool runs a port, its kernel and a sender on each of several threads over one
+// pool: chunks wander between them through the depot, and all are there in the end.
 func TestPortsShareAPool(t *testing.T) {
 	const workers, turns = 4, 3000
 	shared := newRig(t, dataplane.LayoutConfig{Workers: workers, RingEntries: 64, ChunkBytes: 2048,

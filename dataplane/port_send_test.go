@@ -117,8 +117,8 @@ func TestPortKicks(t *testing.T) {
 	}
 }
 
-// A completion ring that nobody empties stops the kernel. A port that only sends must empty it, also
-// where no kick is needed and so none says "again".
+// A completion ring that nobody empties stops the kernel. A port that only sends must empty it,
+// also where no kick is needed and so none says "again".
 func TestPortThatOnlySends(t *testing.T) {
 	for _, needsKick := range []bool{true, false} {
 		r := newRig(t, small, 64)
@@ -141,8 +141,8 @@ func TestPortThatOnlySends(t *testing.T) {
 	}
 }
 
-// A port that goes down loses what is sent, not frames; the first packet that arrives says that it is
-// up again.
+// A port that goes down loses what is sent, not frames; the first packet that arrives says that it
+// is up again.
 func TestPortDown(t *testing.T) {
 	r := newRig(t, small, 64)
 	var burst [dataplane.MaxBurst]dataplane.Frame
@@ -210,8 +210,8 @@ func TestPortWithFewChunks(t *testing.T) {
 	}
 }
 
-// A port whose pool is empty lends chunks as soon as there are some, and until then does not let its
-// worker park, because nothing could wake it.
+// A port whose pool is empty lends chunks as soon as there are some, and until then does not let
+// its worker park, because nothing could wake it.
 func TestPortStarved(t *testing.T) {
 	r := newRig(t, small, 64)
 	var burst [dataplane.MaxBurst]dataplane.Frame

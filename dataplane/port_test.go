@@ -113,6 +113,7 @@ func TestPortBadDescriptors(t *testing.T) {
 	r.kernel.refill()
 	mine := r.kernel.fill[0] + headroom
 	bad := []ring.Desc{
+		{Addr: r.kernel.fill[1] + headroom},    // empty
 		{Addr: 256 * 2048, Len: 60},            // beyond the memory
 		{Addr: 1<<63 | mine, Len: 60},          // far beyond
 		{Addr: 1<<64 - 1, Len: 1},              // the last byte there is

@@ -16,7 +16,7 @@ const OK = Reason(wire.OK)
 // The reasons of this package.
 const (
 	ReasonEmptySegment Reason = firstReason + iota // a frame of no bytes inside a packet
-	ReasonGroupAddress                             // Ethernet or IP multicast or broadcast, either end
+	ReasonGroupAddress                             // Ethernet or IP multicast or broadcast address
 	ReasonNotOurs                                  // to another host's Ethernet address
 	ReasonBadSource                                // from an IP address that no host may send from
 	ReasonNoEndpoint                               // nobody here serves that EtherType or port
@@ -26,7 +26,7 @@ const (
 	ReasonReplyTooLong                             // longer than MaxReply
 	ReasonNoReturn                                 // UDP source port 0: nobody waits for a reply
 	ReasonQueueFull                                // sends beyond what one turn can hold
-	ReasonBadFlow                                  // send between two IP versions, or from no address
+	ReasonBadFlow                                  // SendUDP, SendRaw: addresses that cannot be
 
 	ReasonCount = iota + firstReason // size of an array indexed by Reason
 )

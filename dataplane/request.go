@@ -73,6 +73,7 @@ func (r *Request) Source() wire.UDPAddr { return r.Flow().Src }
 // Destination is the UDP address that the packet came to; the zero one if it is raw.
 func (r *Request) Destination() wire.UDPAddr { return r.Flow().Dst }
 
+//go:noinline
 func panicAnswered(o outcome) {
 	what := "replied to"
 	switch o {
@@ -84,6 +85,7 @@ func panicAnswered(o outcome) {
 	panic("dataplane: second answer to a request that was " + what + " already")
 }
 
+//go:noinline
 func panicTrim(n, length int, replied bool) {
 	if !replied {
 		panic("dataplane: Trim without a Reply")

@@ -16,7 +16,8 @@ func (r *Request) PayloadLen() int { return int(r.packet.PayloadLen) }
 // a chunk.
 func (r *Request) Segments() int { return r.parts }
 
-// Segment is the i-th piece of the payload; the first is Payload and may be empty. It may be written.
+// Segment is the i-th piece of the payload; the first is Payload and may be empty. It may be
+// written.
 func (r *Request) Segment(i int) []byte {
 	if i == 0 {
 		return r.Payload()
@@ -35,8 +36,8 @@ func (r *Request) CopyPayload(dst []byte) (n int) {
 // MaxReply is the longest reply that Reply can build: it lies in one frame, within the link's MTU.
 func (r *Request) MaxReply() int { return r.worker.longest - int(r.packet.Payload) }
 
-// Reply takes a frame for a reply of n bytes to the sender and returns the bytes, zeroed, to fill. It
-// returns nil if n is above MaxReply, if the pool has no frame or if the sender named no port to
+// Reply takes a frame for a reply of n bytes to the sender and returns the bytes, zeroed, to fill.
+// It returns nil if n is above MaxReply, if the pool has no frame or if the sender named no port to
 // reply to; the reason is counted when the handler returns, unless it finds another answer. One
 // request has one reply: another Reply or Turn panics.
 func (r *Request) Reply(n int) []byte {
@@ -82,9 +83,9 @@ func (r *Request) Trim(n int) {
 	r.reply.Len = uint16(r.answer.Len())
 }
 
-// Turn answers with the request's own frames, payload as it stands when the handler returns: a reply
-// of the same length without a copy, of any number of segments. It reports false, and counts why, if
-// the sender named no port to reply to.
+// Turn answers with the request's own frames, payload as it stands when the handler returns: a
+// reply of the same length without a copy, of any number of segments. It reports false, and counts
+// why, if the sender named no port to reply to.
 func (r *Request) Turn() bool {
 	if !r.answerable() {
 		return false
@@ -106,7 +107,10 @@ func (r *Request) answerable() bool {
 	if r.outcome != open {
 		panicAnswered(r.outcome)
 	}
-	if r.packet.Kind != wire.KindRaw && wire.UDP(r.first[r.packet.L4:r.packet.Payload]).SrcPort() == 0 {
+	if r.packet.Kind == wire.KindRaw {
+		return true
+	}
+	if wire.UDP(r.first[r.packet.L4:r.packet.Payload]).SrcPort() == 0 {
 		r.reason = ReasonNoReturn
 		return false
 	}

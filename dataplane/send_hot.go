@@ -10,9 +10,9 @@ func (w *Worker) MaxSend(v6 bool) int {
 	return w.longest - wire.UDP4Bytes
 }
 
-// SendUDP queues a datagram with a copy of payload for the end of this turn, or for the next one when
-// called between turns. The caller names both ends and the neighbour's Ethernet address. Anything
-// but OK says why it was not accepted: ReasonQueueFull and ReasonNoFrame pass with time.
+// SendUDP queues a datagram with a copy of payload for the end of this turn, or for the next one
+// when called between turns. The caller names both ends and the neighbour's Ethernet address.
+// Anything but OK says why it was not accepted: ReasonQueueFull and ReasonNoFrame pass with time.
 func (w *Worker) SendUDP(f *wire.UDPFlow, payload []byte) Reason {
 	switch {
 	case f.Src.V6 != f.Dst.V6 || f.Src.V6 == f.Src.Is4() || f.Dst.V6 == f.Dst.Is4() ||
@@ -33,8 +33,8 @@ func (w *Worker) SendUDP(f *wire.UDPFlow, payload []byte) Reason {
 	return OK
 }
 
-// SendRaw queues a packet of an EtherType with a copy of payload, by the rules of SendUDP. Its source
-// is the MAC of the worker's configuration.
+// SendRaw queues a packet of an EtherType with a copy of payload, by the rules of SendUDP. Its
+// source is the MAC of the worker's configuration.
 func (w *Worker) SendRaw(dst wire.MAC, t wire.EtherType, payload []byte) Reason {
 	switch {
 	case w.mac == wire.MAC{} || t < minEtherType:

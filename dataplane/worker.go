@@ -52,9 +52,9 @@ type WorkerCounters struct {
 // Worker is the run-to-completion loop of IX (Belay et al., OSDI 2014) over one Link: take a burst,
 // serve each request to completion in order, send all replies, flush once.
 //
-//	Link.Recv ──burst──> parse, admit, find endpoint ──> Handler ──reply──> queue ──> Link.Send, Flush
-//	              │ not ours, malformed                     │ no reply
-//	              └──> counted by Reason, freed <───────────┘
+//	Link.Recv ─burst─> parse, admit, find endpoint ─> Handler ─reply─> queue ─> Link.Send, Flush
+//	                      │ malformed, not ours         │ no reply
+//	                      └─> counted by Reason, freed <┘
 //
 // Batching is bounded and adaptive, and never waits for a batch to fill. A turn takes at most B
 // frames, B starting at 1:
@@ -70,9 +70,9 @@ type WorkerCounters struct {
 // out: the sender of requests feels it as a full ring, nothing is lost here, and the queue is
 // bounded by one burst.
 //
-// A Worker is a core.Poller; its work is frames received and frames that had waited and were sent. It
-// belongs to the thread that polls it, as do its link and its cache. It owns the frames between Recv
-// and Send or Free; Held counts them between two turns.
+// A Worker is a core.Poller; its work is frames received and frames that had waited and were sent.
+// It belongs to the thread that polls it, as do its link and its cache. It owns the frames between
+// Recv and Send or Free; Held counts them between two turns.
 type Worker struct {
 	link      Link
 	cache     *Cache
@@ -112,8 +112,9 @@ func NewWorker(link Link, cache *Cache, c WorkerConfig) (*Worker, error) {
 	if c.MAC.IsMulticast() {
 		return nil, fmt.Errorf("dataplane: worker with Ethernet address %v: it is a group's", c.MAC)
 	}
-	w := &Worker{link: link, cache: cache, pool: cache.Pool(), mac: c.MAC, limit: c.Batch, burst: 1,
-		longest: min(c.MTU+wire.EthernetBytes, cache.Pool().ChunkBytes()), verify: c.VerifyChecksums}
+	w := &Worker{link: link, cache: cache, pool: cache.Pool(), mac: c.MAC, limit: c.Batch,
+		burst: 1, verify: c.VerifyChecksums,
+		longest: min(c.MTU+wire.EthernetBytes, cache.Pool().ChunkBytes())}
 	w.request.worker = w
 	return w, nil
 }

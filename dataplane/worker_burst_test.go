@@ -8,10 +8,9 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/memlink"
 )
 
-// scriptedLink is a Link that a test holds in its hands: what waits, how much it takes, and a record
-// of what was called.
+// scriptedLink is a Link that a test holds in its hands: what waits, how much it takes, and a
+// record of what was called.
 type scriptedLink struct {
-	t       failer
 	cache   *dataplane.Cache
 	input   []dataplane.Frame
 	rooms   []int // room offered in each Recv
@@ -79,7 +78,7 @@ func (l *scriptedLink) drain() {
 
 func newScripted(t failer, c dataplane.WorkerConfig) (*scriptedLink, *dataplane.Worker) {
 	t.Helper()
-	l := &scriptedLink{t: t, cache: newCache(t, 1024)}
+	l := &scriptedLink{cache: newCache(t, 1024)}
 	w, err := dataplane.NewWorker(l, l.cache, c)
 	if err != nil {
 		t.Fatal(err)
@@ -90,8 +89,8 @@ func newScripted(t failer, c dataplane.WorkerConfig) (*scriptedLink, *dataplane.
 	return l, w
 }
 
-// TestBurst holds the rule of the batch size: it doubles while more waits than was asked for, falls to
-// what was there otherwise, and never waits.
+// TestBurst holds the rule of the batch size: it doubles while more waits than was asked for, falls
+// to what was there otherwise, and never waits.
 func TestBurst(t *testing.T) {
 	packet := raw(t, clientMAC, serverMAC, []byte("x"))
 	for _, c := range []struct {

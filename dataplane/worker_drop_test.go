@@ -122,7 +122,7 @@ func TestVerifyChecksums(t *testing.T) {
 
 // A frame of no bytes inside a packet is not passed on: the kernel would keep it.
 func TestEmptySegment(t *testing.T) {
-	l := &scriptedLink{t: t, cache: newCache(t, 64)}
+	l := &scriptedLink{cache: newCache(t, 64)}
 	w, err := dataplane.NewWorker(l, l.cache, dataplane.WorkerConfig{})
 	if err != nil {
 		t.Fatal(err)

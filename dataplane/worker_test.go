@@ -44,8 +44,8 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// A packet of several segments is turned around without a copy, whatever its length, and its checksum
-// covers all of it.
+// A packet of several segments is turned around without a copy, whatever its length, and its
+// checksum covers all of it.
 func TestEchoJumbo(t *testing.T) {
 	for _, kind := range kinds {
 		s := newServed(t, dataplane.WorkerConfig{VerifyChecksums: true}, memlink.Config{})
@@ -103,8 +103,8 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// What lies behind the payload (Ethernet padding, or what a hostile sender put there) is neither seen
-// nor sent back.
+// What lies behind the payload (Ethernet padding, or what a hostile sender put there) is neither
+// seen nor sent back.
 func TestBytesBehindThePayload(t *testing.T) {
 	for _, kind := range kinds[1:] {
 		for _, n := range []int{0, 1, segmentBytes - 42, segmentBytes - 62, 2000} {

@@ -55,12 +55,12 @@ type Depot struct {
 	empty   stack
 }
 
-// New returns a depot for up to objects objects in magazines of rounds, and up to caches caches. All
-// memory is allocated here.
+// New returns a depot for up to objects objects in magazines of rounds, and up to caches caches.
+// All memory is allocated here.
 func New(objects, rounds, caches int) (*Depot, error) {
 	if objects < 1 || objects > MaxObjects || rounds < 1 || rounds > MaxRounds ||
 		caches < 1 || caches > MaxCaches {
-		return nil, fmt.Errorf("magazine: %d objects, %d rounds, %d caches: want 1 to %d, %d and %d",
+		return nil, fmt.Errorf("magazine: %d objects, %d rounds, %d caches: want 1 to %d, %d, %d",
 			objects, rounds, caches, MaxObjects, MaxRounds, MaxCaches)
 	}
 	// At most objects/rounds magazines are full; each cache has two; and there are no more partial

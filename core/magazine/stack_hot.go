@@ -4,8 +4,8 @@ import "sync/atomic"
 
 // stack is Treiber's stack (IBM RJ 5118, 1986) of magazine numbers. The head holds a number + 1 in
 // its low half, 0 for none, and a tag in its high half that each change raises: a pop that was
-// overtaken by pop, pop, push of the same magazine sees another tag and tries again. (A thread would
-// have to sleep through exactly 2^32 changes to be fooled.)
+// overtaken by pop, pop, push of the same magazine sees another tag and tries again. (A thread
+// would have to sleep through exactly 2^32 changes to be fooled.)
 type stack struct {
 	head atomic.Uint64
 	_    [lineBytes - 8]byte // the stacks are written by different trades

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestOvertakenPop plays the interleaving that a stack without tags gets wrong: A reads head and what
-// is below it, B pops both and pushes the first again, A exchanges. Without the tag A would make the
-// magazine that B holds the head.
+// TestOvertakenPop plays the interleaving that a stack without tags gets wrong: A reads head and
+// what is below it, B pops both and pushes the first again, A exchanges. Without the tag A would
+// make the magazine that B holds the head.
 func TestOvertakenPop(t *testing.T) {
 	next := make([]atomic.Uint32, 3)
 	var s stack
@@ -65,8 +65,8 @@ func TestTagWraps(t *testing.T) {
 	}
 }
 
-// TestHammer runs workers against one depot. Each object's owner is exchanged on give and on take, so
-// an object in two hands shows at once, and an audit at the end counts all.
+// TestHammer runs workers against one depot. Each object's owner is exchanged on give and on take,
+// so an object in two hands shows at once, and an audit at the end counts all.
 func TestHammer(t *testing.T) {
 	const (
 		objects = 300

@@ -1,18 +1,19 @@
-// Package memlink is a wire in memory: two Links, each with a frame pool of its own, and a path each
-// way on which a fault.Model may lose, delay, copy and damage packets. It is for tests without root
-// and for the simulator.
+// Package memlink is a wire in memory: two Links, each with a frame pool of its own, and a path
+// each way on which a fault.Model may lose, delay, copy and damage packets. It is for tests without
+// root and for the simulator.
 //
-//	End A  Send,Flush ──copy──> in flight, judged by the model ──copy──> Recv  End B
-//	pool A        <── chunks freed                  chunks allocated ──>     pool B
+//	End A  Send,Flush ─copy─> in flight, judged by the model ─copy─> Recv  End B
+//	pool A     <─ chunks freed                   chunks allocated ─>     pool B
 //
 // It is no network card: there are no rings and no doorbells, and a flush always succeeds. It does
 // keep a card's manners: a packet is received in frames of at most a chunk less the kernel's
-// headroom, whatever frames it was sent in; full queues and empty pools drop packets and count them.
+// headroom, whatever frames it was sent in; full queues and empty pools drop packets and count
+// them.
 //
-// Time is what Wire.Poll is told: a packet is offered to the model at the first Poll after its Flush
-// and delivered at the first Poll at or after its time. The Wire, both ends and both caches belong to
-// one thread. Frames belong to an end between Send and the Poll that puts them on the wire, and from
-// their arrival until Recv; what is on the wire belongs to nobody's pool.
+// Time is what Wire.Poll is told: a packet is offered to the model at the first Poll after its
+// Flush and delivered at the first Poll at or after its time. The Wire, both ends and both caches
+// belong to one thread. Frames belong to an end between Send and the Poll that puts them on the
+// wire, and from their arrival until Recv; what is on the wire belongs to nobody's pool.
 package memlink
 
 import (
@@ -45,7 +46,8 @@ type Config struct {
 //
 //	Sent      = Lent().Tx's packets + Offered
 //	Offered   = packets judged; the model's Counts say how many deliveries came of them
-//	deliveries = Received + NoFrame + QueueFull + TooLong + Empty + Forgotten + Overflow + InFlight
+//	deliveries = Received + InFlight + NoFrame + QueueFull + TooLong + Empty + Forgotten +
+//	             Overflow
 type Counters struct {
 	Sent      uint64 // packets taken by Send
 	Offered   uint64 // packets put on the wire
@@ -59,7 +61,8 @@ type Counters struct {
 	InFlight  uint64 // under way now
 }
 
-// Wire joins two ends. It is a core.Poller; its work is packets put on the wire and packets taken off.
+// Wire joins two ends. It is a core.Poller; its work is packets put on the wire and packets taken
+// off.
 type Wire struct {
 	a, b *End
 }
