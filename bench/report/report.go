@@ -53,8 +53,9 @@ type Report struct {
 type Machine struct {
 	Kernel      string   `json:"kernel"`
 	CPU         string   `json:"cpu"`     // model
-	CPUs        int      `json:"cpus"`    // online
-	Allowed     string   `json:"allowed"` // those this process may use, as 0-3,8
+	CPUs        int      `json:"cpus"`    // that this process may use
+	Allowed     string   `json:"allowed"` // which, as 0-3,8
+	Online      string   `json:"online"`
 	Placement   string   `json:"placement"`
 	Hypervisor  bool     `json:"hypervisor"`
 	Clocksource string   `json:"clocksource"`

@@ -1,0 +1,132 @@
+package load
+
+import (
+	"github.com/dunlin-io/dunlin/bench/report"
+	"github.com/dunlin-io/dunlin/core"
+)
+
+// Poll implements core.Poller.
+func (g *Generator) Poll(now core.Time) (work int) {
+	if !g.running {
+		return 0
+	}
+	if !g.begun {
+		g.warm = now + g.warmup
+		g.end = g.warm + g.measure
+		g.due = now
+		g.begun = true
+	}
+	n := g.link.Recv(g.got[:])
+	for _, seq := range g.got[:n] {
+		g.reply(now, seq)
+	}
+	sent := 0
+	if g.sending(now) {
+		sent = g.send(now)
+	}
+	if n+sent == 0 {
+		g.idle(now)
+	}
+	return n + sent
+}
+
+// sending reports whether requests of this run are still to be sent: of an open loop all that were due
+// in time, even if the time is over.
+func (g *Generator) sending(now core.Time) bool {
+	if g.loop == report.Open {
+		return g.due < g.end
+	}
+	return now < g.end
+}
+
+// reply books one reply.
+func (g *Generator) reply(now core.Time, seq uint64) {
+	if seq-g.first >= g.next-g.first { // not of this run
+		if seq >= g.next && now >= g.warm {
+			g.faults.Corrupt++ // Damaged, or a number that was never sent
+		}
+		return
+	}
+	s := &g.slots[seq&g.mask]
+	if s.seq == seq && s.state == waiting {
+		s.state = answered
+		g.outstanding--
+		if now >= g.warm && now < g.end {
+			g.replies++
+		}
+		if s.at >= g.warm && g.loop != report.Window && len(g.samples) < cap(g.samples) {
+			g.samples = append(g.samples, nanoseconds(now-s.at))
+		}
+		return
+	}
+	switch {
+	case now < g.warm:
+	case s.seq == seq && s.state == answered:
+		g.faults.Duplicate++
+	default:
+		g.faults.Late++
+	}
+}
+
+// send sends what the loop allows now.
+func (g *Generator) send(now core.Time) int {
+	if g.next-g.oldest > g.mask-burst { // do not run over a slot in use
+		g.settle(now)
+		if g.next-g.oldest > g.mask-burst {
+			return 0
+		}
+	}
+	want := min(g.window-g.outstanding, burst)
+	if g.loop == report.Open {
+		if now < g.due {
+			return 0
+		}
+		want = min(want, int((min(now, g.end-1)-g.due)/g.period)+1)
+	}
+	if want == 0 {
+		return 0
+	}
+	n := g.link.Send(g.next, want)
+	for range n {
+		at := now
+		if g.loop == report.Open {
+			at = g.due
+			g.due += g.period
+		}
+		g.slots[g.next&g.mask] = slot{seq: g.next, at: at, state: waiting}
+		g.next++
+	}
+	g.outstanding += n
+	return n
+}
+
+// idle gives up what is overdue and ends the run when nothing is left to wait for.
+func (g *Generator) idle(now core.Time) {
+	if g.outstanding > 0 {
+		g.settle(now)
+	}
+	if now >= g.end && g.outstanding == 0 && !g.sending(now) || g.stop.Load() {
+		g.running = false
+		if g.done != nil {
+			g.done()
+		}
+	}
+}
+
+// settle moves oldest past everything that is answered or overdue.
+func (g *Generator) settle(now core.Time) {
+	for g.oldest != g.next {
+		s := &g.slots[g.oldest&g.mask]
+		if s.state == waiting {
+			if now-s.at <= lostAfter {
+				return
+			}
+			s.state = lost
+			g.outstanding--
+			if s.at >= g.warm {
+				g.faults.Lost++
+			}
+		}
+		g.oldest++
+	}
+}

@@ -1,0 +1,63 @@
+package load
+
+import (
+	"fmt"
+
+	"github.com/dunlin-io/dunlin/bench/report"
+	"github.com/dunlin-io/dunlin/core"
+)
+
+// Plan is one run of a generator. Its fields are exported for encoding/gob.
+type Plan struct {
+	Loop    report.Loop // Closed, Window or Open
+	Window  int         // requests outstanding at most; Window only
+	Rate    uint64      // requests per second; Open only
+	Bytes   int         // of a frame, without the Ethernet checksum
+	Warmup  core.Time   // before anything counts
+	Measure core.Time   // how long to send requests that count
+	Patient bool        // Next says when there is something to do, so that the loop parks
+}
+
+// Result is what came of a run.
+type Result struct {
+	Samples []uint32  // round trips in nanoseconds, in order of arrival; not of a Window
+	Replies uint64    // right replies that arrived in the measured time
+	Elapsed core.Time // the measured time
+	Faults  report.Faults
+}
+
+// Limits of plans.
+const (
+	// MaxWindow is the most requests outstanding. An open loop against a server that has stopped
+	// fills it and then waits; what could not be sent still counts from when it was due. (guess: 50
+	// times what is outstanding at 10,000 requests a second and 2 ms)
+	MaxWindow = 1024
+
+	// slots is how many requests a generator remembers, to tell a second reply from a late one. The
+	// oldest ones outstanding are never overwritten.
+	slots = 4 * MaxWindow
+	// closedSlots is the same for one request outstanding: so few that they stay in the cache.
+	closedSlots = 256
+
+	// lostAfter is how long a reply may take. 1,000 times the slowest contestant's median; longer
+	// than a time slice of the scheduler, which a virtual machine loses now and then.
+	lostAfter = 100 * core.Millisecond
+
+	// minFrame is the least frame: Ethernet's minimum without its checksum is 60 B.
+	minFrame = 60
+)
+
+func (p Plan) check() error {
+	switch {
+	case p.Loop != report.Closed && p.Loop != report.Window && p.Loop != report.Open:
+		return fmt.Errorf("load: no generator for a %s loop", p.Loop)
+	case p.Loop == report.Window && (p.Window < 1 || p.Window > MaxWindow):
+		return fmt.Errorf("load: window of %d requests: want 1 to %d", p.Window, MaxWindow)
+	case p.Loop == report.Open && (p.Rate < 1 || p.Rate > uint64(core.Second)):
+		return fmt.Errorf("load: open loop at %d requests/s: want 1 to %d", p.Rate, core.Second)
+	case p.Bytes < minFrame || p.Warmup < 0 || p.Measure <= 0:
+		return fmt.Errorf("load: frames of %d bytes for %d + %d ns: want at least %d bytes and some "+
+			"time", p.Bytes, p.Warmup, p.Measure, minFrame)
+	}
+	return nil
+}

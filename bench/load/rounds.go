@@ -1,0 +1,243 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/dunlin-io/dunlin/bench/report"
+	"github.com/dunlin-io/dunlin/core"
+)
+
+// row is one contestant under one load.
+type row struct {
+	series  *report.Series
+	plan    Plan
+	entrant *entrant
+}
+
+// wanted is a row that a suite has.
+type wanted struct {
+	key    report.Key
+	window int
+}
+
+// label is what Options.Rows is matched against.
+func (w wanted) label() string {
+	return fmt.Sprintf("%s %s %d", w.key.Name, w.key.Loop, w.key.Bytes)
+}
+
+// comparison is a ratio that a suite shows.
+type comparison struct {
+	numerator, denominator string
+	metric                 report.Metric
+	goal                   report.Goal
+}
+
+// suite is a benchmark: its rows, in the order of the report, and what is compared.
+type suite struct {
+	name        string
+	rows        []wanted
+	comparisons []comparison
+}
+
+// bench runs a suite from an empty machine to an empty machine.
+func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Rows != nil {
+		what.rows = slices.DeleteFunc(what.rows, func(w wanted) bool {
+			return !o.Rows.MatchString(w.label())
+		})
+	}
+	if len(what.rows) == 0 {
+		return nil, fmt.Errorf("load: %v matches no row", o.Rows)
+	}
+	r := &report.Report{Suite: what.name, Commit: commit(), Machine: machine(), Notes: []string{},
+		Rows: []report.Row{}, Ratios: []report.Ratio{}, Complete: true,
+		Run: report.Run{Seed: o.Seed, Rounds: o.Rounds, RowNs: int64(o.Measure), WarmupNs: int64(o.Warmup)}}
+	start := time.Now()
+	s, err := newSite(o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	r.Machine.Placement = s.cpus.String()
+
+	rows, err := s.bringUp(ctx, what.rows, r)
+	if err != nil {
+		return nil, err
+	}
+	r.Machine.XDP = s.xdp
+	if err := s.measure(ctx, rows, r); err != nil {
+		return nil, err
+	}
+	session := &Session{Report: r}
+	for _, row := range rows {
+		session.series = append(session.series, row.series)
+		r.Rows = append(r.Rows, row.series.Row())
+	}
+	session.compare(what.comparisons)
+	if err := s.close(); err != nil {
+		return nil, err
+	}
+	r.Run.DurationNs = int64(time.Since(start))
+	session.judge()
+	return session, nil
+}
+
+// bringUp starts the families that have a row among those wanted. A contestant that cannot take part
+// on this machine is left out, with a note.
+func (s *site) bringUp(ctx context.Context, all []wanted, r *report.Report) ([]*row, error) {
+	entrants := map[string]*entrant{}
+	for _, f := range families() {
+		isWanted := slices.ContainsFunc(all, func(w wanted) bool { return slices.Contains(f.names, w.key.Name) })
+		if !isWanted {
+			continue
+		}
+		s.o.progress("bringing up %s", f.names[0])
+		up, err := f.up(s)
+		var out *leftOut
+		if errors.As(err, &out) {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s left out: %v", f.names[0], err))
+			r.Complete = false
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("bring up %s: %w", f.names[0], err)
+		}
+		for _, e := range up {
+			if err := e.await(ctx); err != nil {
+				return nil, err
+			}
+			entrants[e.name] = e
+		}
+		if err := s.parkAll(); err != nil {
+			return nil, err
+		}
+	}
+	var rows []*row
+	for _, w := range all {
+		e := entrants[w.key.Name]
+		if e == nil {
+			continue
+		}
+		rows = append(rows, &row{report.NewSeries(w.key), Plan{Loop: w.key.Loop, Window: w.window,
+			Rate: w.key.Rate, Bytes: w.key.Bytes, Warmup: s.o.Warmup, Measure: s.o.Measure}, e})
+	}
+	return rows, nil
+}
+
+// measure runs all rows in each round, in another order each time.
+func (s *site) measure(ctx context.Context, rows []*row, r *report.Report) error {
+	random := rand.New(rand.NewPCG(s.o.Seed, 0))
+	for round := range s.o.Rounds {
+		s.o.progress("round %d of %d", round+1, s.o.Rounds)
+		for _, i := range random.Perm(len(rows)) {
+			if err := s.one(ctx, rows[i]); err != nil {
+				return fmt.Errorf("%s, %s loop, %d B, round %d: %w", rows[i].entrant.name,
+					rows[i].plan.Loop, rows[i].plan.Bytes, round+1, err)
+			}
+		}
+		runtime.GC()
+	}
+	var err error
+	r.Processes, err = s.processes()
+	return err
+}
+
+// one runs one row of one round: its processes go on, run, and stop again.
+func (s *site) one(ctx context.Context, w *row) error {
+	e := w.entrant
+	for _, c := range e.children {
+		if err := c.resume(); err != nil {
+			return err
+		}
+	}
+	before, err := s.spent()
+	if err != nil {
+		return err
+	}
+	result, err := e.drivers[w.plan.Loop].run(ctx, w.plan)
+	if err != nil {
+		return err
+	}
+	after, err := s.spent()
+	if err != nil {
+		return err
+	}
+	for _, c := range e.children {
+		if err := c.park(); err != nil {
+			return err
+		}
+	}
+	if w.series.Key.Unit == report.Nanoseconds {
+		w.series.AddLatencies(result.Samples, result.Faults)
+	} else {
+		perSecond := float64(result.Replies) / float64(result.Elapsed) * float64(core.Second)
+		w.series.AddRate(int64(perSecond), result.Faults)
+	}
+	w.series.AddSpent(report.Spent{Process: "bench", Ns: int64(after[0] - before[0])})
+	for i, c := range s.children {
+		w.series.AddSpent(report.Spent{Process: c.name, Parked: !slices.Contains(e.children, c),
+			Ns: int64(after[i+1] - before[i+1])})
+	}
+	return nil
+}
+
+// spent is the CPU time so far of this process and its children, in their order.
+func (s *site) spent() ([]core.Time, error) {
+	self, err := cpuTime(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	all := []core.Time{self}
+	for _, c := range s.children {
+		t, err := cpuTime(c.pid())
+		if err != nil {
+			return nil, errors.Join(c.alive(), err)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// compare computes the ratios whose rows there are: closed loop or full window, smallest frames, which
+// stand first.
+func (s *Session) compare(all []comparison) {
+	find := func(name string) *report.Series {
+		i := slices.IndexFunc(s.series, func(x *report.Series) bool { return x.Key.Name == name })
+		if i < 0 {
+			return nil
+		}
+		return s.series[i]
+	}
+	for _, c := range all {
+		n, d := find(c.numerator), find(c.denominator)
+		if n == nil || d == nil || n.Key.Loop != d.Key.Loop || n.Key.Bytes != d.Key.Bytes {
+			continue
+		}
+		if ratio, ok := report.NewRatio(n, d, c.metric, c.goal); ok {
+			s.Report.Ratios = append(s.Report.Ratios, ratio)
+		}
+	}
+}
+
+// judge notes what is missing.
+func (s *Session) judge() {
+	r := s.Report
+	for _, row := range r.Rows {
+		if !row.Faults.Any() {
+			continue
+		}
+		r.Complete = false
+		r.Notes = append(r.Notes, fmt.Sprintf("%s, %s loop, %d B: replies missing or wrong: %v lost",
+			row.Name, row.Loop, row.Bytes, row.Faults))
+	}
+}

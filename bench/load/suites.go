@@ -1,0 +1,71 @@
+package load
+
+import (
+	"context"
+
+	"github.com/dunlin-io/dunlin/bench/report"
+)
+
+// Sizes of frames in bytes: the least that carries anything, and what one Ethernet frame can hold of a
+// stream, almost.
+const (
+	smallFrame = 64
+	largeFrame = 1400
+)
+
+// Latency measures round trips of all contestants, in closed and open loop, with small and large
+// frames, and the bytes per second of TCP with and without an XDP program on its interface.
+func Latency(ctx context.Context, o Options) (*Session, error) {
+	names := []string{
+		nameFloor, nameDirect, nameMediated, nameMediatedUDP, nameBinary, nameAsavie, nameSpin, nameBlock,
+		nameGo, nameSpinBeside,
+	}
+	s := suite{name: "latency"}
+	for _, loop := range []report.Loop{report.Closed, report.Open} {
+		for _, frame := range []int{smallFrame, largeFrame} {
+			for _, name := range names {
+				k := report.Key{Name: name, Loop: loop, Bytes: frame, Unit: report.Nanoseconds}
+				if loop == report.Open {
+					k.Rate = o.Rate
+				}
+				s.rows = append(s.rows, wanted{key: k})
+			}
+		}
+	}
+	for _, name := range []string{nameTCP, nameTCPBeside} {
+		s.rows = append(s.rows, wanted{key: report.Key{Name: name, Loop: report.Stream, Bytes: streamBytes,
+			Unit: report.Bytes}})
+	}
+	none := report.Goal{}
+	s.comparisons = []comparison{
+		{nameDirect, nameFloor, report.P50, report.Goal{AtMost: 1.10}},
+		{nameDirect, nameFloor, report.P99, report.Goal{AtMost: 1.5}},
+		{nameMediated, nameFloor, report.P50, report.Goal{AtMost: 1.20}},
+		{nameMediated, nameFloor, report.P99, report.Goal{AtMost: 1.5}},
+		{nameSpin, nameMediatedUDP, report.P50, report.Goal{AtLeast: 1.25}},
+		{nameBlock, nameMediatedUDP, report.P50, report.Goal{AtLeast: 10}},
+		{nameGo, nameMediatedUDP, report.P50, report.Goal{AtLeast: 10}},
+		{nameAsavie, nameFloor, report.P50, none},
+		{nameBinary, nameFloor, report.P50, none},
+		{nameSpinBeside, nameSpin, report.P50, none},
+		{nameTCPBeside, nameTCP, report.P50, none},
+	}
+	return bench(ctx, o, s)
+}
+
+// Throughput measures how many small frames per second one worker answers, with a full window of
+// requests outstanding.
+func Throughput(ctx context.Context, o Options) (*Session, error) {
+	s := suite{name: "throughput"}
+	for _, name := range []string{nameFloor, nameDirect, nameMediated, nameAsavie, nameSpin} {
+		s.rows = append(s.rows, wanted{window: o.Window, key: report.Key{Name: name, Loop: report.Window,
+			Bytes: smallFrame, Unit: report.Frames}})
+	}
+	s.comparisons = []comparison{
+		{nameDirect, nameFloor, report.P50, report.Goal{AtLeast: 0.9}},
+		{nameMediated, nameDirect, report.P50, report.Goal{AtLeast: 0.6}},
+		{nameAsavie, nameFloor, report.P50, report.Goal{}},
+		{nameMediated, nameSpin, report.P50, report.Goal{}},
+	}
+	return bench(ctx, o, s)
+}
