@@ -33,9 +33,9 @@ func checkFrames(mtu, chunk, headroom int, frags bool) error {
 			chunk-kernelHeadroom-kernelRoom)
 	}
 	if mtu+linkHeader > room && !frags {
-		return fmt.Errorf("MTU %d: frames of up to %d bytes do not fit into the %d that a "+
-			"chunk of %d holds; they take several, for which the program must be loaded with frags and "+
-			"Options.Frags be set, or set the MTU to %d or less",
+		return fmt.Errorf("MTU %d: frames of up to %d bytes do not fit into the %d that "+
+			"a chunk of %d holds; they take several, for which the program must be loaded with "+
+			"frags and Options.Frags be set, or set the MTU to %d or less",
 			mtu, mtu+linkHeader, room, chunk, room-linkHeader)
 	}
 	return nil

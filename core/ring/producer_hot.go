@@ -9,13 +9,17 @@ type Producer[T Entry] struct {
 }
 
 // NewProducer returns the producer end of the ring of n entries at o in mem. It starts at the
-// producer index that stands there.
+// producer index that stands there, and refuses indices that cannot be.
 func NewProducer[T Entry](mem []byte, o Offsets, n uint32) (Producer[T], error) {
 	w, err := lay[T](mem, o, n)
 	if err != nil {
 		return Producer[T]{}, err
 	}
-	return Producer[T]{words: w, next: w.producer.Load(), consumed: w.consumer.Load()}, nil
+	p := Producer[T]{words: w, next: w.producer.Load(), consumed: w.consumer.Load()}
+	if p.next-p.consumed > n { // or Reserve would hand out more than there is
+		return Producer[T]{}, nonsense(p.next, p.consumed, n)
+	}
+	return p, nil
 }
 
 // Reserve returns how many of want entries are free. It looks at the consumer's index only when the

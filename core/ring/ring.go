@@ -88,3 +88,8 @@ func (o Offsets) check(mem uint64, n uint32, entryBytes uint64) error {
 	}
 	return nil
 }
+
+func nonsense(producer, consumer, n uint32) error {
+	return fmt.Errorf("ring: producer at %d and consumer at %d are more than %d entries apart",
+		producer, consumer, n)
+}
