@@ -54,7 +54,6 @@ Applications attach to it and need no privilege; dunlin echo is one.
   sudo dunlin capture eth1 -w x.pcapng  the frames that tcpdump cannot see`,
 		Version:       build.Line(),
 		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 		SilenceErrors: true, // run reports them
 		SilenceUsage:  true,
 	}
@@ -67,8 +66,11 @@ Applications attach to it and need no privilege; dunlin echo is one.
 }
 
 // markUsage has complaints about arguments, of c and the commands below it, count as the command
-// line's.
+// line's. A command that only groups others shows its help, as long as nothing stands behind it.
 func markUsage(c *cobra.Command) {
+	if !c.Runnable() {
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error { return usage(c, check(c, args)) }
 	}

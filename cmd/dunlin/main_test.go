@@ -14,6 +14,7 @@ func TestCommandLineMistakes(t *testing.T) {
 		{"ehco", `unknown command "ehco" for "dunlin"`},
 		{"--nope", "unknown flag: --nope"},
 		{"-o xml echo", "want table or json"},
+		{"bench soup", `unknown command "soup" for "dunlin bench"`},
 		{"echo now", `unknown command "now" for "dunlin echo"`},
 		{"echo --udp 70000", "want a port from 1 to 65535"},
 		{"echo --raw=IPv4", "EtherType in hexadecimal"},
@@ -38,11 +39,13 @@ func TestCommandLineMistakes(t *testing.T) {
 func TestHelp(t *testing.T) {
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
-		if c.Short == "" || c.Example == "" || c.Args == nil {
+		if c.Short == "" || c.Args == nil || c.Example == "" && !c.HasSubCommands() {
 			t.Errorf("%s lacks a description, an example or a check of its arguments", c.CommandPath())
 		}
 		for _, below := range c.Commands() {
-			visit(below)
+			if !below.Hidden {
+				visit(below)
+			}
 		}
 	}
 	visit(newRoot())
