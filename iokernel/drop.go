@@ -73,3 +73,20 @@ func (v Violation) String() string {
 	}
 	return "violation?"
 }
+
+var violationLabel = [ViolationCount]string{
+	ViolationNone:      "none",
+	ViolationIndex:     "index",
+	ViolationAddress:   "address",
+	ViolationOptions:   "options",
+	ViolationDuplicate: "duplicate",
+	ViolationSegments:  "segments",
+}
+
+// Label is the violation's name in metrics.
+func (v Violation) Label() string {
+	if int(v) < len(violationLabel) {
+		return violationLabel[v]
+	}
+	return "violation?"
+}

@@ -29,6 +29,7 @@ import (
 	"github.com/dunlin-io/dunlin/iokernel"
 	"github.com/dunlin-io/dunlin/iokernel/config"
 	"github.com/dunlin-io/dunlin/iokernel/control"
+	"github.com/dunlin-io/dunlin/iokernel/metrics"
 	"github.com/dunlin-io/dunlin/iokernel/neigh"
 	"github.com/dunlin-io/dunlin/xdp"
 )
@@ -65,6 +66,7 @@ type Daemon struct {
 	guards    guards
 	neigh     *neigh.Watcher
 	server    *control.Server
+	metrics   *metrics.Server
 	evictions chan struct{} // of size 1: the Dataplane has some
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
@@ -73,7 +75,7 @@ type Daemon struct {
 
 	mu       sync.Mutex
 	attached map[owner]*attachment
-	evicted  [iokernel.ViolationCount]uint64
+	evicted  map[string]*[iokernel.ViolationCount]uint64 // since the start, by runtime
 }
 
 // Start brings an iokernel up. On error nothing is left.
@@ -85,6 +87,7 @@ func Start(o Options) (_ *Daemon, err error) {
 		o.Inside = func(f func() error) error { return f() }
 	}
 	d := &Daemon{o: o, log: o.Log, clock: pin.NewClock(), attached: map[owner]*attachment{},
+		evicted:   map[string]*[iokernel.ViolationCount]uint64{},
 		evictions: make(chan struct{}, 1), failed: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
@@ -103,6 +106,9 @@ func Start(o Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	if err := d.follow(); err != nil {
+		return nil, err
+	}
+	if err := d.openMetrics(); err != nil {
 		return nil, err
 	}
 	if err := d.listen(); err != nil {
@@ -173,6 +179,9 @@ func (d *Daemon) run(ctx context.Context) {
 	})
 	d.start(func() { d.watch(ctx) })
 	d.start(func() { d.evict(ctx) })
+	if d.metrics != nil {
+		d.start(func() { d.serveMetrics(ctx) })
+	}
 	if d.server != nil {
 		d.start(func() {
 			if err := d.server.Serve(ctx, handler{d}); err != nil {
@@ -229,6 +238,9 @@ func (d *Daemon) Close() error {
 		d.evictPrivate()
 		if d.loop != nil {
 			d.loop.Stop()
+		}
+		if d.metrics != nil {
+			d.metrics.Close() // Serve has closed it, unless it was never called
 		}
 		d.running.Wait()
 		if d.loop != nil {

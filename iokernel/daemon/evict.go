@@ -29,7 +29,10 @@ func (d *Daemon) evict(ctx context.Context) {
 func (d *Daemon) evictOne(e iokernel.Eviction) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.evicted[e.Violation]++
+	if d.evicted[e.Runtime.Name()] == nil {
+		d.evicted[e.Runtime.Name()] = new([iokernel.ViolationCount]uint64)
+	}
+	d.evicted[e.Runtime.Name()][e.Violation]++
 	for by, a := range d.attached {
 		if a.runtime == e.Runtime && !a.cut {
 			a.cut = true
