@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asavie echoes with github.com/asavie/xdp, as its documentation shows it, but polling like everybody
-// else here instead of sleeping in Poll. Its sockets cannot be handed over, so the process opens its
-// own as root and gives up root before the first frame.
+// asavie echoes with github.com/asavie/xdp, as its documentation shows it, but polling like
+// everybody else here instead of sleeping in Poll. Its sockets cannot be handed over, so the
+// process opens its own as root and gives up root before the first frame.
 func (p *peer) asavie() error {
 	link, err := net.InterfaceByName(p.Interface)
 	if err != nil {
@@ -22,8 +22,9 @@ func (p *peer) asavie() error {
 	}
 	defer program.Close()
 	socket, err := xdp.NewSocket(link.Index, 0, &xdp.SocketOptions{
-		NumFrames: frameChunks, FrameSize: chunkBytes, FillRingNumDescs: ringEntries,
-		CompletionRingNumDescs: ringEntries, RxRingNumDescs: ringEntries, TxRingNumDescs: ringEntries,
+		NumFrames: frameChunks, FrameSize: chunkBytes,
+		FillRingNumDescs: ringEntries, CompletionRingNumDescs: ringEntries,
+		RxRingNumDescs: ringEntries, TxRingNumDescs: ringEntries,
 	})
 	if err != nil {
 		return err
@@ -52,6 +53,8 @@ func (p *peer) asavie() error {
 		}
 		if n := socket.NumCompleted(); n > 0 {
 			socket.Complete(n)
+		} else if n == 0 && socket.NumTransmitted() > 0 {
+			socket.Transmit(nil) // it does not repeat a system call that took a part of the frames
 		}
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/dunlin-io/dunlin/core"
 )
 
-// nursery starts processes so that none outlives this one: the kernel kills each when the thread that
-// started it ends, so one thread starts them all, and it ends with the process only.
+// nursery starts processes so that none outlives this one: the kernel kills each when the thread
+// that started it ends, so one thread starts them all, and it ends with the process only.
 type nursery struct {
 	jobs chan func()
 }
@@ -26,7 +26,7 @@ type nursery struct {
 func newNursery() *nursery {
 	n := &nursery{jobs: make(chan func())}
 	go func() {
-		runtime.LockOSThread() // for good: the thread must not end, nor be lent with another affinity
+		runtime.LockOSThread() // for good: the thread must not end before the process
 		for job := range n.jobs {
 			job()
 		}
@@ -97,8 +97,8 @@ func (n *nursery) start(b birth) (*child, error) {
 	return c, nil
 }
 
-// onCPU runs f on the calling thread, which is confined to one CPU meanwhile: processes started by f
-// inherit that.
+// onCPU runs f on the calling thread, which is confined to one CPU meanwhile: processes started by
+// f inherit that.
 func onCPU(cpu int, f func() error) error {
 	var before, only unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
@@ -122,7 +122,8 @@ func (c *child) alive() error {
 		if said == "" {
 			said = "it said nothing"
 		}
-		return fmt.Errorf("load: %s has ended: %w (%s)", c.name, errors.Join(c.err, os.ErrProcessDone), said)
+		return fmt.Errorf("load: %s has ended: %w (%s)", c.name,
+			errors.Join(c.err, os.ErrProcessDone), said)
 	default:
 		return nil
 	}
@@ -197,7 +198,8 @@ func (c *child) end(inOrder bool) error {
 	_ = c.cmd.Process.Kill()
 	<-c.ended
 	if inOrder {
-		return fmt.Errorf("load: %s did not end on SIGTERM within %v and was killed", c.name, endPatience)
+		return fmt.Errorf("load: %s did not end on SIGTERM within %v and was killed", c.name,
+			endPatience)
 	}
 	return nil
 }

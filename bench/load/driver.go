@@ -15,8 +15,8 @@ import (
 	"github.com/dunlin-io/dunlin/core/pin"
 )
 
-// driver carries out plans: a generator, its transport, and the thread that polls it. When ctx ends, so
-// does the run, with an error.
+// driver carries out plans: a generator, its transport, and the thread that polls it. When ctx
+// ends, so does the run, with an error.
 type driver interface {
 	run(ctx context.Context, p Plan) (Result, error)
 }
@@ -31,7 +31,7 @@ func newThread(name string, cpu int) (*thread, error) {
 	t := &thread{jobs: make(chan func())}
 	settled := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine, and so does its affinity
+		runtime.LockOSThread() // for good: thread and affinity end with the goroutine
 		var only unix.CPUSet
 		only.Set(cpu)
 		err := unix.SchedSetaffinity(0, &only)
@@ -79,7 +79,8 @@ func (d bareDriver) run(ctx context.Context, p Plan) (Result, error) {
 	return d.generator.Result(), ctx.Err()
 }
 
-// hostDriver polls a generator in the host of a loop that does something else as well: the iokernel's.
+// hostDriver polls a generator in the host of a loop that does something else as well: the
+// iokernel's.
 type hostDriver struct {
 	loop      *pin.Loop
 	host      *core.Host
@@ -118,7 +119,7 @@ type answer struct {
 
 func (d *remoteDriver) run(ctx context.Context, p Plan) (Result, error) {
 	if err := d.out.Encode(p); err != nil {
-		return Result{}, errors.Join(d.process.alive(), fmt.Errorf("load: plan for %s: %w", d.process.name, err))
+		return Result{}, d.failed("plan for", err)
 	}
 	// The plan bounds how long this takes; an interrupted run ends with its process.
 	var a answer
@@ -127,7 +128,7 @@ func (d *remoteDriver) run(ctx context.Context, p Plan) (Result, error) {
 	select {
 	case err := <-got:
 		if err != nil {
-			return Result{}, errors.Join(d.process.alive(), fmt.Errorf("load: result of %s: %w", d.process.name, err))
+			return Result{}, d.failed("result of", err)
 		}
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
@@ -136,6 +137,10 @@ func (d *remoteDriver) run(ctx context.Context, p Plan) (Result, error) {
 		return Result{}, fmt.Errorf("load: %s: %s", d.process.name, a.Err)
 	}
 	return a.Result, nil
+}
+
+func (d *remoteDriver) failed(what string, err error) error {
+	return errors.Join(d.process.alive(), fmt.Errorf("load: %s %s: %w", what, d.process.name, err))
 }
 
 // serve is the other side of a remoteDriver: it reads plans and writes results until the plans end.
@@ -159,8 +164,8 @@ func serve(in io.Reader, out io.Writer, d driver) error {
 	}
 }
 
-// parkingDriver polls a generator in a loop of its own that parks when there is nothing to do, and so
-// leaves the CPU to somebody else.
+// parkingDriver polls a generator in a loop of its own that parks when there is nothing to do, and
+// so leaves the CPU to somebody else.
 type parkingDriver struct {
 	loop      *pin.Loop
 	host      *core.Host

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dunlin-io/dunlin/bench/lab"
@@ -23,6 +24,9 @@ type family struct {
 	names []string
 	up    func(*site) ([]*entrant, error)
 }
+
+// has reports whether a row is one of the family's.
+func (f family) has(w wanted) bool { return slices.Contains(f.names, w.key.Name) }
 
 // Names of the contestants.
 const (
@@ -116,8 +120,8 @@ const (
 
 // upKernel is the kernel's own sockets, on a pair without XDP.
 //
-// In the open loop the generator polls against every server, since one that slept between its requests
-// would send them late.
+// In the open loop the generator polls against every server, since one that slept between its
+// requests would send them late.
 func upKernel(s *site) ([]*entrant, error) {
 	p, err := s.pair("kernel")
 	if err != nil {
@@ -144,8 +148,8 @@ func upKernel(s *site) ([]*entrant, error) {
 
 // kernelPeer starts a server on side B, without rights.
 func (s *site) kernelPeer(p *lab.Pair, name string, kind peerKind, port uint16) (*child, error) {
-	return s.peer(peer{Kind: kind, At: at(p, port)}, birth{name: name + " server", cpu: s.cpus.server,
-		uid: nobody, inside: s.in(lab.B)})
+	return s.peer(peer{Kind: kind, At: at(p, port)}, birth{name: name + " server",
+		cpu: s.cpus.server, uid: nobody, inside: s.in(lab.B)})
 }
 
 // kernelClient opens a UDP socket on side A.
@@ -191,8 +195,8 @@ func (s *site) udpBlock(p *lab.Pair) (*entrant, error) {
 		report.Closed: s.local(blocking), report.Open: s.local(polling)}}, nil
 }
 
-// udpGo has a client that is a process of its own, as a program is, confined to its CPU like all: on
-// the generator's locked thread it would pay for the lock.
+// udpGo has a client that is a process of its own, as a program is, confined to its CPU like all:
+// on the generator's locked thread it would pay for the lock.
 func (s *site) udpGo(p *lab.Pair) (*entrant, error) {
 	server, err := s.kernelPeer(p, nameGo, peerGo, portGo)
 	if err != nil {
@@ -242,9 +246,10 @@ func (e *entrant) await(ctx context.Context) error {
 			return nil // a stream, which is connected
 		}
 	}
+	first := Plan{Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond}
 	start := time.Now()
 	for {
-		r, err := d.run(ctx, Plan{Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond})
+		r, err := d.run(ctx, first)
 		switch {
 		case err != nil:
 			return fmt.Errorf("load: %s: %w", e.name, err)

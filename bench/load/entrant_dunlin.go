@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dunlin-io/dunlin/bench/lab"
 	"github.com/dunlin-io/dunlin/bpf"
@@ -20,8 +21,8 @@ import (
 // runtimeName is the runtime of each iokernel here: there is one.
 const runtimeName = "echo"
 
-// iokernelConfig is what an iokernel on side B of a pair is told: everything by default, but the CPUs.
-// It parks when idle, so that it is quiet while other rows run.
+// iokernelConfig is what an iokernel on side B of a pair is told: everything by default, but the
+// CPUs. It parks when idle, so that it is quiet while other rows run.
 func (s *site) iokernelConfig(p *lab.Pair) config.Config {
 	c := config.Default()
 	c.Interface = p.Ends[lab.B].Name
@@ -51,16 +52,16 @@ func (s *site) startIokernel(c config.Config) (*daemon.Daemon, error) {
 	return d, nil
 }
 
-// echo starts `dunlin echo`, a process without rights, attached to an iokernel. It polls for ever: it
-// is parked from outside.
+// echo starts `dunlin echo`, a process without rights, attached to an iokernel. It polls for ever:
+// it is parked from outside.
 func (s *site) echo(name string, c config.Config, options ...string) (*child, error) {
-	command := append([]string{}, s.o.Echo...)
-	command = append(command, "--socket", c.Control.Socket, "--name", runtimeName, "--spin", "forever")
-	return s.start(birth{name: name, command: append(command, options...), cpu: s.cpus.server,
-		uid: nobody}, false)
+	command := slices.Concat(s.o.Echo, []string{"--socket", c.Control.Socket, "--name", runtimeName,
+		"--spin", "forever"}, options)
+	return s.start(birth{name: name, command: command, cpu: s.cpus.server, uid: nobody}, false)
 }
 
-// upDirect is a runtime that was handed the socket of a queue. The iokernel's loop has nothing to do.
+// upDirect is a runtime that was handed the socket of a queue. The iokernel's loop has nothing to
+// do.
 func upDirect(s *site) ([]*entrant, error) {
 	if len(s.o.Echo) == 0 {
 		return nil, &leftOut{"there is no program that attaches to an iokernel"}
@@ -86,8 +87,8 @@ func upDirect(s *site) ([]*entrant, error) {
 	return []*entrant{{nameDirect, []*child{echo}, allLoops(s.local(client))}}, nil
 }
 
-// upMediated is a runtime behind an iokernel. On two CPUs the generator shares the iokernel's host, as
-// an application in the same place would: both are pollers of one loop.
+// upMediated is a runtime behind an iokernel. On two CPUs the generator shares the iokernel's host,
+// as an application in the same place would: both are pollers of one loop.
 func upMediated(s *site) ([]*entrant, error) {
 	if len(s.o.Echo) == 0 {
 		return nil, &leftOut{"there is no program that attaches to an iokernel"}
@@ -117,16 +118,18 @@ func upMediated(s *site) ([]*entrant, error) {
 		}
 	}
 	a, b := p.Ends[lab.A], p.Ends[lab.B]
-	udp := udpHeader(wire.UDPFlow{SrcMAC: wire.MAC(a.MAC), DstMAC: wire.MAC(b.MAC),
-		Src: wire.UDPAddrFrom(netip.AddrPortFrom(a.IPv4, portClient)), Dst: wire.UDPAddrFrom(at(p, portUDP))})
+	udp := udpHeader(wire.UDPFlow{
+		SrcMAC: wire.MAC(a.MAC), Src: wire.UDPAddrFrom(netip.AddrPortFrom(a.IPv4, portClient)),
+		DstMAC: wire.MAC(b.MAC), Dst: wire.UDPAddrFrom(at(p, portUDP)),
+	})
 	return []*entrant{
 		{nameMediated, []*child{echo}, allLoops(drive(headed{client, s.raw(p)}))},
 		{nameMediatedUDP, []*child{echo}, allLoops(drive(headed{client, udp}))},
 	}, nil
 }
 
-// upBinary is the same with everything in a process of its own: generator and iokernel share a CPU by
-// the kernel's scheduler, so both park whenever they have nothing to do.
+// upBinary is the same with everything in a process of its own: generator and iokernel share a CPU
+// by the kernel's scheduler, so both park whenever they have nothing to do.
 func upBinary(s *site) ([]*entrant, error) {
 	if len(s.o.Echo) == 0 {
 		return nil, &leftOut{"there is no program that attaches to an iokernel"}
@@ -147,8 +150,9 @@ func upBinary(s *site) ([]*entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	iokernel, err := s.start(birth{name: "iokernel", command: []string{s.o.Iokernel, "--config", file},
-		cpu: s.cpus.iokernel, inside: s.in(lab.B)}, true)
+	iokernel, err := s.start(birth{name: "iokernel",
+		command: []string{s.o.Iokernel, "--config", file}, cpu: s.cpus.iokernel,
+		inside: s.in(lab.B)}, true)
 	if err != nil {
 		return nil, err
 	}

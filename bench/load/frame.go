@@ -22,8 +22,8 @@ const (
 	FrameMemory = frameChunks * chunkBytes
 )
 
-// end is one end of an AF_XDP socket with nothing on top: rings and memory, no pool, port, worker or
-// host. It is what the floor is made of, at both ends, and what every generator of frames sends
+// end is one end of an AF_XDP socket with nothing on top: rings and memory, no pool, port, worker
+// or host. It is what the floor is made of, at both ends, and what every generator of frames sends
 // with, so that rows differ in their servers only.
 //
 // What may wait, waits until there is nothing to do: chunks go back to the fill ring, and sent ones
@@ -37,11 +37,11 @@ type end struct {
 }
 
 func newEnd(r dataplane.Rings, bell dataplane.Doorbell, memory []byte) (end, error) {
-	if len(memory) != FrameMemory || r.Fill.Size() != ringEntries || r.Completion.Size() != ringEntries ||
-		r.Rx.Size() != ringEntries || r.Tx.Size() != ringEntries {
-		return end{}, fmt.Errorf("load: bare end over %d bytes and rings of %d, %d, %d, %d: want %d bytes "+
-			"and rings of %d", len(memory), r.Fill.Size(), r.Completion.Size(), r.Rx.Size(), r.Tx.Size(),
-			FrameMemory, ringEntries)
+	sizes := sock.Sizes{Fill: r.Fill.Size(), Completion: r.Completion.Size(), Rx: r.Rx.Size(),
+		Tx: r.Tx.Size()}
+	if len(memory) != FrameMemory || sizes != bareSizes() {
+		return end{}, fmt.Errorf("load: bare end over %d bytes and rings of %+v: want %d bytes and "+
+			"%+v", len(memory), sizes, FrameMemory, bareSizes())
 	}
 	e := end{rings: r, bell: bell, memory: memory}
 	e.rings.Fill.Reserve(ringEntries)
@@ -52,7 +52,8 @@ func newEnd(r dataplane.Rings, bell dataplane.Doorbell, memory []byte) (end, err
 	return e, nil
 }
 
-// header is what stands before the payload of a request, and what must stand before that of a reply.
+// header is what stands before the payload of a request, and what must stand before that of a
+// reply.
 type header struct {
 	bytes   int // of the headers
 	udp     bool

@@ -8,8 +8,8 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
 
-// maxKicks bounds the system calls of one burst: 64 descriptors at the 32 that one takes by default,
-// and some for a completion ring that was full.
+// maxKicks bounds the system calls of one burst: 64 descriptors at the 32 that one takes by
+// default, and some for a completion ring that was full.
 const maxKicks = 8
 
 // kick has the kernel transmit what was published.

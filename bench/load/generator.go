@@ -13,9 +13,9 @@ import (
 //
 //	Begin ─> warm-up ─> measured ─> last replies ─> done
 //
-// Closed loop: one request is outstanding, and the turn that sees its reply sends the next one. Both
-// carry the time of that turn, so the round trips tile the measured time: nothing happens between two
-// of them that no sample contains.
+// Closed loop: one request is outstanding, and the turn that sees its reply sends the next one.
+// Both carry the time of that turn, so the round trips tile the measured time: nothing happens
+// between two of them that no sample contains.
 //
 // Open loop: requests are due at equal distances and count from when they were due, however late
 // they could be sent, so a server that stands still does not keep its victims from being counted.
@@ -48,7 +48,8 @@ type Generator struct {
 	slots       [slots]slot
 	got         [burst]uint64
 
-	samples []uint32 // within the capacity it was made with
+	samples []uint32
+	count   int // of samples taken in this run
 	replies uint64
 	faults  report.Faults
 	stop    atomic.Bool
@@ -72,7 +73,11 @@ type slot struct {
 // NewGenerator returns a generator that keeps at most so many samples of a run: further ones are
 // neither timed nor counted.
 func NewGenerator(link Transport, samples int) *Generator {
-	return &Generator{link: link, samples: make([]uint32, 0, samples)}
+	g := &Generator{link: link, samples: make([]uint32, samples)}
+	for i := range g.samples { // touch every page now, not while a row runs
+		g.samples[i] = 1
+	}
+	return g
 }
 
 // Begin prepares a run that starts with the next Poll; done, if not nil, is called when it is over.
@@ -96,7 +101,7 @@ func (g *Generator) Begin(p Plan, done func()) error {
 	for i := range g.slots {
 		g.slots[i] = slot{seq: Damaged}
 	}
-	g.samples, g.replies, g.faults = g.samples[:0], 0, report.Faults{}
+	g.count, g.replies, g.faults = 0, 0, report.Faults{}
 	g.running, g.begun = true, false
 	g.stop.Store(false)
 	return nil
@@ -110,12 +115,12 @@ func (g *Generator) Stop() { g.stop.Store(true) }
 
 // Result is what came of the run. The samples are the generator's and stay until the next Begin.
 func (g *Generator) Result() Result {
-	return Result{Samples: g.samples, Replies: g.replies, Elapsed: g.measure, Faults: g.faults}
+	return Result{Samples: g.samples[:g.count], Replies: g.replies, Elapsed: g.measure, Faults: g.faults}
 }
 
-// Next implements core.Poller. A generator that is not patient keeps its loop from parking. One that
-// is lets it wait for a reply without a time limit, since timers are expensive to arm: whoever runs it
-// polls it now and then, so that it notices losses.
+// Next implements core.Poller. A generator that is not patient keeps its loop from parking. One
+// that is lets it wait for a reply without a time limit, since timers are expensive to arm: whoever
+// runs it polls it now and then, so that it notices losses.
 func (g *Generator) Next(now core.Time) core.Time {
 	switch {
 	case !g.running:

@@ -30,8 +30,8 @@ func (g *Generator) Poll(now core.Time) (work int) {
 	return n + sent
 }
 
-// sending reports whether requests of this run are still to be sent: of an open loop all that were due
-// in time, even if the time is over.
+// sending reports whether requests of this run are still to be sent: of an open loop all that were
+// due in time, even if the time is over.
 func (g *Generator) sending(now core.Time) bool {
 	if g.loop == report.Open {
 		return g.due < g.end
@@ -54,8 +54,9 @@ func (g *Generator) reply(now core.Time, seq uint64) {
 		if now >= g.warm && now < g.end {
 			g.replies++
 		}
-		if s.at >= g.warm && g.loop != report.Window && len(g.samples) < cap(g.samples) {
-			g.samples = append(g.samples, nanoseconds(now-s.at))
+		if s.at >= g.warm && g.loop != report.Window && g.count < len(g.samples) {
+			g.samples[g.count] = nanoseconds(now - s.at)
+			g.count++
 		}
 		return
 	}

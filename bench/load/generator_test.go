@@ -245,8 +245,8 @@ func TestReplyToARequestNeverSentIsCorrupt(t *testing.T) {
 	}
 }
 
-// A server that stands still for 1 ms under an open loop delays all requests that were due meanwhile:
-// the generator must count each from when it was due (coordinated omission).
+// A server that stands still for 1 ms under an open loop delays all requests that were due
+// meanwhile: the generator must count each from when it was due (coordinated omission).
 func TestOpenLoopCountsFromWhenARequestWasDue(t *testing.T) {
 	var now core.Time
 	e := &echo{now: &now, delay: 0}

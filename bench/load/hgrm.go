@@ -17,8 +17,8 @@ const (
 	hgrmUnit   = 1000.0           // values are printed in microseconds
 )
 
-// WriteHGRM writes the distribution of each row of latencies into a file of its own, in the form that
-// HdrHistogram's plotter reads. It makes the directory if there is none.
+// WriteHGRM writes the distribution of each row of latencies into a file of its own, in the form
+// that HdrHistogram's plotter reads. It makes the directory if there is none.
 func WriteHGRM(dir string, s *Session) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -30,7 +30,8 @@ func WriteHGRM(dir string, s *Session) error {
 				return fmt.Errorf("load: %s: %w", key.Name, err)
 			}
 		}
-		name := fmt.Sprintf("%s-%s-%d.hgrm", strings.ReplaceAll(key.Name, "/", "-"), key.Loop, key.Bytes)
+		name := fmt.Sprintf("%s-%s-%d.hgrm", strings.ReplaceAll(key.Name, "/", "-"), key.Loop,
+			key.Bytes)
 		file, err := os.Create(filepath.Join(dir, name))
 		if err != nil {
 			return fmt.Errorf("load: %w", err)

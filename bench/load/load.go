@@ -15,10 +15,10 @@
 //	rounds      one row after the other, in another order each round; bench/report has the figures
 //
 // What makes the figures comparable. All generators of frames are the same code, so rows differ in
-// their servers. Each server is a process of its own, without root and capabilities, confined to one
-// CPU. Processes of other rows are stopped while a row runs. Each family has a veth pair to itself,
-// because an XDP program on an interface changes how the kernel treats all of its traffic. Every reply
-// is checked against its request.
+// their servers. Each server is a process of its own, without root and capabilities, confined to
+// one CPU. Processes of other rows are stopped while a row runs. Each family has a veth pair to
+// itself, because an XDP program on an interface changes how the kernel treats all of its traffic.
+// Every reply is checked against its request.
 //
 // It is a door: it decides which process runs and when, never what a figure means. Latency and
 // Throughput belong to one goroutine and block for the whole run; root only.
@@ -67,8 +67,8 @@ type leftOut struct{ why string }
 func (e *leftOut) Error() string { return e.why }
 
 // ErrNotRoot is what benchmarks return for users who may not make namespaces.
-var ErrNotRoot = fmt.Errorf("needs root (sudo): it makes network namespaces and attaches XDP programs: %w",
-	os.ErrPermission)
+var ErrNotRoot = fmt.Errorf("needs root (sudo), to make network namespaces and attach XDP "+
+	"programs: %w", os.ErrPermission)
 
 // Session is a benchmark that has ended.
 type Session struct {
@@ -92,8 +92,8 @@ func (o *Options) check() error {
 	case os.Geteuid() != 0:
 		return fmt.Errorf("load: %w", ErrNotRoot)
 	case o.Rounds < 1 || o.Measure < core.Millisecond || o.Warmup < 0:
-		return fmt.Errorf("load: %d rounds of %d ns after %d: want at least one of at least a millisecond",
-			o.Rounds, o.Measure, o.Warmup)
+		return fmt.Errorf("load: %d rounds of %d ns after %d: want at least one of at least a "+
+			"millisecond", o.Rounds, o.Measure, o.Warmup)
 	case len(o.Self) == 0:
 		return errors.New("load: no command that starts a peer")
 	}
@@ -106,6 +106,6 @@ func (o *Options) progress(format string, arguments ...any) {
 	}
 }
 
-// samples is how many a generator must have room for: a closed loop that takes 1 us, faster than the
-// kernel's part of any row.
+// samples is how many a generator must have room for: a closed loop that takes 1 us, faster than
+// the kernel's part of any row.
 func (o *Options) samples() int { return int(o.Measure/core.Microsecond) + int(burst) }

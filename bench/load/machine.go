@@ -67,7 +67,8 @@ func word(path string) string {
 	return f[0]
 }
 
-// commit is the commit that this program was built from, "+dirty" behind it if the tree had changes.
+// commit is the commit that this program was built from, "+dirty" behind it if the tree had
+// changes.
 func commit() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -92,15 +93,15 @@ type placement struct {
 	server    int
 }
 
-// minCPUs is one for each end of the wire: with a single one, an end that polls keeps the other from
-// running.
+// minCPUs is one for each end of the wire: with a single one, an end that polls keeps the other
+// from running.
 const minCPUs = 2
 
 // place chooses CPUs among the allowed ones; each on a core of its own, if there are so many.
 func place(allowed []int, siblings func(cpu int) []int) (placement, error) {
 	if len(allowed) < minCPUs {
-		return placement{}, fmt.Errorf("load: %d CPU is allowed, and both ends of the wire poll: want "+
-			"at least %d (see taskset, cpuset)", len(allowed), minCPUs)
+		return placement{}, fmt.Errorf("load: %d CPU is allowed, and both ends of the wire poll: "+
+			"want at least %d (see taskset, cpuset)", len(allowed), minCPUs)
 	}
 	var first, rest []int // one of each core, then their siblings
 	taken := map[int]bool{}
@@ -134,7 +135,8 @@ func siblings(cpu int) []int {
 
 func (p placement) String() string {
 	if p.iokernel == p.generator {
-		return fmt.Sprintf("generator and iokernel on CPU %d, servers on CPU %d", p.generator, p.server)
+		return fmt.Sprintf("generator and iokernel on CPU %d, servers on CPU %d", p.generator,
+			p.server)
 	}
 	return fmt.Sprintf("generator on CPU %d, iokernel on CPU %d, servers on CPU %d", p.generator,
 		p.iokernel, p.server)

@@ -5,8 +5,9 @@ import "encoding/binary"
 // minPayload is the bytes of the sequence number, the least that a request carries.
 const minPayload = 8
 
-// Constants of the pattern: the golden ratio's, which spreads neighbouring sequence numbers over all
-// bits, and an odd step, so that no two words of a request are equal (Steele et al., SplitMix, 2014).
+// Constants of the pattern: the golden ratio's, which spreads neighbouring sequence numbers over
+// all bits, and an odd step, so that no two words of a request are equal (Steele et al., SplitMix,
+// 2014).
 const (
 	patternSeed = 0x9E3779B97F4A7C15
 	patternStep = 0xBF58476D1CE4E5B9
@@ -15,8 +16,8 @@ const (
 	pattern4    = patternStep * 4 & (1<<64 - 1)
 )
 
-// putPayload fills b with the request of that number: the number, then words that follow from it and
-// from their place. Bytes of another request, at another place, or left over do not fit.
+// putPayload fills b with the request of that number: the number, then words that follow from it
+// and from their place. Bytes of another request, at another place, or left over do not fit.
 func putPayload(b []byte, seq uint64) {
 	binary.LittleEndian.PutUint64(b, seq)
 	word := seq * patternSeed

@@ -36,7 +36,7 @@ const (
 	peerBlock    peerKind = "udp-block" // the same, blocking
 	peerGo       peerKind = "udp-go"    // the same, by package net
 	peerTCP      peerKind = "tcp"       // takes the bytes of TCP connections
-	peerFrames   peerKind = "frames"    // a generator that parks, over a bare end: files as for floor
+	peerFrames   peerKind = "frames"    // a generator that parks, over a bare end: files as floor
 	peerGoClient peerKind = "go-client" // a generator by package net
 )
 
@@ -46,8 +46,8 @@ const (
 	fileMemory
 )
 
-// RunPeer is the main function of a process that this package has started: arg is its one argument. It
-// returns on errors only, or when its plans end.
+// RunPeer is the main function of a process that this package has started: arg is its one argument.
+// It returns on errors only, or when its plans end.
 func RunPeer(arg string) error {
 	var p peer
 	if err := json.Unmarshal([]byte(arg), &p); err != nil {
@@ -118,8 +118,8 @@ func (p *peer) floor() error {
 	return fmt.Errorf("the interface is down: %w", unix.ENETDOWN)
 }
 
-// patientSpin is how long the parking generator polls before it parks: not at all, because whoever is
-// to answer waits for its CPU.
+// patientSpin is how long the parking generator polls before it parks: not at all, because whoever
+// is to answer waits for its CPU.
 const patientSpin = 0
 
 func (p *peer) frames() error {

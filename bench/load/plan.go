@@ -56,8 +56,8 @@ func (p Plan) check() error {
 	case p.Loop == report.Open && (p.Rate < 1 || p.Rate > uint64(core.Second)):
 		return fmt.Errorf("load: open loop at %d requests/s: want 1 to %d", p.Rate, core.Second)
 	case p.Bytes < minFrame || p.Warmup < 0 || p.Measure <= 0:
-		return fmt.Errorf("load: frames of %d bytes for %d + %d ns: want at least %d bytes and some "+
-			"time", p.Bytes, p.Warmup, p.Measure, minFrame)
+		return fmt.Errorf("load: frames of %d bytes for %d + %d ns: want at least %d bytes and "+
+			"some time", p.Bytes, p.Warmup, p.Measure, minFrame)
 	}
 	return nil
 }

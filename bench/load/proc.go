@@ -18,8 +18,8 @@ import (
 
 // cpuTime is how much CPU time a process has used, all threads, to the nanosecond.
 func cpuTime(pid int) (core.Time, error) {
-	// The clock of a process: its id, inverted, above three bits that say "scheduler, whole process"
-	// (clock_getcpuclockid, include/linux/posix-timers.h).
+	// The clock of a process: its id, inverted, above three bits that say "scheduler, whole
+	// process" (clock_getcpuclockid, include/linux/posix-timers.h).
 	const wholeProcess = 2
 	var ts unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|wholeProcess), &ts); err != nil {

@@ -61,7 +61,8 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 	}
 	r := &report.Report{Suite: what.name, Commit: commit(), Machine: machine(), Notes: []string{},
 		Rows: []report.Row{}, Ratios: []report.Ratio{}, Complete: true,
-		Run: report.Run{Seed: o.Seed, Rounds: o.Rounds, RowNs: int64(o.Measure), WarmupNs: int64(o.Warmup)}}
+		Run: report.Run{Seed: o.Seed, Rounds: o.Rounds, RowNs: int64(o.Measure),
+			WarmupNs: int64(o.Warmup)}}
 	start := time.Now()
 	s, err := newSite(o)
 	if err != nil {
@@ -92,13 +93,12 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 	return session, nil
 }
 
-// bringUp starts the families that have a row among those wanted. A contestant that cannot take part
-// on this machine is left out, with a note.
+// bringUp starts the families that have a row among those wanted. A contestant that cannot take
+// part on this machine is left out, with a note.
 func (s *site) bringUp(ctx context.Context, all []wanted, r *report.Report) ([]*row, error) {
 	entrants := map[string]*entrant{}
 	for _, f := range families() {
-		isWanted := slices.ContainsFunc(all, func(w wanted) bool { return slices.Contains(f.names, w.key.Name) })
-		if !isWanted {
+		if !slices.ContainsFunc(all, f.has) {
 			continue
 		}
 		s.o.progress("bringing up %s", f.names[0])
@@ -208,8 +208,8 @@ func (s *site) spent() ([]core.Time, error) {
 	return all, nil
 }
 
-// compare computes the ratios whose rows there are: closed loop or full window, smallest frames, which
-// stand first.
+// compare computes the ratios whose rows there are: closed loop or full window, smallest frames,
+// which stand first.
 func (s *Session) compare(all []comparison) {
 	find := func(name string) *report.Series {
 		i := slices.IndexFunc(s.series, func(x *report.Series) bool { return x.Key.Name == name })
@@ -237,7 +237,7 @@ func (s *Session) judge() {
 			continue
 		}
 		r.Complete = false
-		r.Notes = append(r.Notes, fmt.Sprintf("%s, %s loop, %d B: replies missing or wrong: %v lost",
-			row.Name, row.Loop, row.Bytes, row.Faults))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s, %s loop, %d B: replies missing or wrong: %v "+
+			"lost", row.Name, row.Loop, row.Bytes, row.Faults))
 	}
 }

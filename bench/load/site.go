@@ -37,8 +37,8 @@ type site struct {
 	closers  []func() error
 }
 
-// maxLoops is how many loops of this process may spin: the generator's and the iokernel's. (Those of
-// the iokernels that serve other rows are parked.)
+// maxLoops is how many loops of this process may spin: the generator's and the iokernel's. (Those
+// of the iokernels that serve other rows are parked.)
 const maxLoops = 2
 
 // newSite makes the network. Whatever happens, close takes down what there is.
@@ -90,8 +90,8 @@ func (s *site) close() error {
 // dirPrefix begins the names of our directories; the number of the process follows.
 const dirPrefix = "dunlin-bench-"
 
-// makeDir makes a directory that everybody may pass through, and removes those of processes that were
-// killed before they could.
+// makeDir makes a directory that everybody may pass through, and removes those of processes that
+// were killed before they could.
 func makeDir() (string, error) {
 	old, err := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
 	if err != nil {
@@ -118,8 +118,8 @@ func makeDir() (string, error) {
 // firstSubnet is where the pairs' addresses begin: 10.10.0.0/24.
 const firstSubnet = 10
 
-// pair makes the veth pair of a family, with one queue and permanent neighbours, so that nothing is on
-// it but requests and replies.
+// pair makes the veth pair of a family, with one queue and permanent neighbours, so that nothing is
+// on it but requests and replies.
 func (s *site) pair(name string) (*lab.Pair, error) {
 	o := lab.PairOptions{Names: [2]string{name + "-a", name + "-b"}, Subnet: firstSubnet + s.pairs,
 		NoIPv6: true, Neighbours: true}

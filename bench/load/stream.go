@@ -18,7 +18,8 @@ import (
 // streamBytes is one write to a TCP connection: what iperf3 writes, 128 KiB, is no faster here.
 const streamBytes = 64 << 10
 
-// streamDriver pushes bytes through a TCP connection of the kernel and counts what was acknowledged.
+// streamDriver pushes bytes through a TCP connection of the kernel and counts what was
+// acknowledged.
 type streamDriver struct {
 	thread *thread
 	fd     int
@@ -62,8 +63,8 @@ func (d *streamDriver) run(ctx context.Context, p Plan) (r Result, err error) {
 	return r, errors.Join(err, ctx.Err())
 }
 
-// push writes through warm-up and measured time. Bytes that were acknowledged within the latter count,
-// whenever they were written: the connection is as full at its beginning as at its end.
+// push writes through warm-up and measured time. Bytes that were acknowledged within the latter
+// count, whenever they were written: the connection is as full at its beginning as at its end.
 func (d *streamDriver) push(ctx context.Context, p Plan) (Result, error) {
 	clock := pin.NewClock()
 	if err := d.pushUntil(ctx, clock, clock.Now()+p.Warmup); err != nil {

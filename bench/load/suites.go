@@ -6,8 +6,8 @@ import (
 	"github.com/dunlin-io/dunlin/bench/report"
 )
 
-// Sizes of frames in bytes: the least that carries anything, and what one Ethernet frame can hold of a
-// stream, almost.
+// Sizes of frames in bytes: the least that carries anything, and what one Ethernet frame can hold
+// of a stream, almost.
 const (
 	smallFrame = 64
 	largeFrame = 1400
@@ -17,8 +17,8 @@ const (
 // frames, and the bytes per second of TCP with and without an XDP program on its interface.
 func Latency(ctx context.Context, o Options) (*Session, error) {
 	names := []string{
-		nameFloor, nameDirect, nameMediated, nameMediatedUDP, nameBinary, nameAsavie, nameSpin, nameBlock,
-		nameGo, nameSpinBeside,
+		nameFloor, nameDirect, nameMediated, nameMediatedUDP, nameBinary, nameAsavie, nameSpin,
+		nameBlock, nameGo, nameSpinBeside,
 	}
 	s := suite{name: "latency"}
 	for _, loop := range []report.Loop{report.Closed, report.Open} {
@@ -33,8 +33,8 @@ func Latency(ctx context.Context, o Options) (*Session, error) {
 		}
 	}
 	for _, name := range []string{nameTCP, nameTCPBeside} {
-		s.rows = append(s.rows, wanted{key: report.Key{Name: name, Loop: report.Stream, Bytes: streamBytes,
-			Unit: report.Bytes}})
+		s.rows = append(s.rows, wanted{key: report.Key{Name: name, Loop: report.Stream,
+			Bytes: streamBytes, Unit: report.Bytes}})
 	}
 	none := report.Goal{}
 	s.comparisons = []comparison{
@@ -58,8 +58,8 @@ func Latency(ctx context.Context, o Options) (*Session, error) {
 func Throughput(ctx context.Context, o Options) (*Session, error) {
 	s := suite{name: "throughput"}
 	for _, name := range []string{nameFloor, nameDirect, nameMediated, nameAsavie, nameSpin} {
-		s.rows = append(s.rows, wanted{window: o.Window, key: report.Key{Name: name, Loop: report.Window,
-			Bytes: smallFrame, Unit: report.Frames}})
+		s.rows = append(s.rows, wanted{window: o.Window, key: report.Key{Name: name,
+			Loop: report.Window, Bytes: smallFrame, Unit: report.Frames}})
 	}
 	s.comparisons = []comparison{
 		{nameDirect, nameFloor, report.P50, report.Goal{AtLeast: 0.9}},

@@ -10,8 +10,8 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
 
-// udpClient is a Transport over a connected UDP socket of the kernel: one system call to send, one to
-// look for a reply. It polls, or waits in the kernel if it blocks.
+// udpClient is a Transport over a connected UDP socket of the kernel: one system call to send, one
+// to look for a reply. It polls, or waits in the kernel if it blocks.
 type udpClient struct {
 	fd      int
 	blocks  bool
@@ -21,8 +21,8 @@ type udpClient struct {
 	in      [chunkBytes]byte
 }
 
-// openUDP returns a socket in the calling thread's network namespace. It is bound to local, whose port
-// may be 0, and connected to remote if that is valid.
+// openUDP returns a socket in the calling thread's network namespace. It is bound to local, whose
+// port may be 0, and connected to remote if that is valid.
 func openUDP(local, remote netip.AddrPort) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -134,18 +134,18 @@ func udpServer(at netip.AddrPort, blocks bool) error {
 		return err
 	}
 	defer unix.Close(fd)
-	var from unix.RawSockaddrInet4
+	from := new(sender)
 	b := make([]byte, chunkBytes)
 	for {
 		n, errno := 0, unix.Errno(0)
 		if blocks {
-			n, errno = recvWait(fd, b, &from)
+			n, errno = recvWait(fd, b, from)
 		} else {
-			n, errno = recvNow(fd, b, &from)
+			n, errno = recvNow(fd, b, from)
 		}
 		switch errno {
 		case 0:
-			sendNow(fd, b[:n], &from) // a reply that cannot be sent is one lost
+			sendNow(fd, b[:n], &from.address) // a reply that cannot be sent is one lost
 		case unix.EAGAIN, unix.EINTR:
 		default:
 			return fmt.Errorf("load: receive at %v: %w", at, errno)

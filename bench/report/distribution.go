@@ -103,12 +103,12 @@ type Point struct {
 	Value    int64
 }
 
-// curveSteps is how many points of a curve fall on each tenfold step towards 1 (0.9, 0.99, ...): what
-// a chart some 500 pixels wide can show.
+// curveSteps is how many points of a curve fall on each tenfold step towards 1 (0.9, 0.99, ...):
+// what a chart some 500 pixels wide can show.
 const curveSteps = 12
 
-// Curve is points from the smallest sample to where samples run out: quantiles 1-10^(-i/12), so that
-// the tail has as many as the middle.
+// Curve is points from the smallest sample to where samples run out: quantiles 1-10^(-i/12), so
+// that the tail has as many as the middle.
 func (d Distribution) Curve() []Point {
 	if d.count == 0 {
 		return nil

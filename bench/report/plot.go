@@ -47,7 +47,8 @@ type line struct {
 	labelY float64
 }
 
-// charts returns a chart for each load that latencies were measured under, in the order of the rows.
+// charts returns a chart for each load that latencies were measured under, in the order of the
+// rows.
 func (r *Report) charts() []chart {
 	type load struct {
 		loop  Loop
@@ -97,7 +98,8 @@ func (r *Report) classes() map[string]string {
 	return classes
 }
 
-// scale maps nines (0 is 0 %, 1 is 90 %, 2 is 99 %) and the logarithm of nanoseconds to coordinates.
+// scale maps nines (0 is 0 %, 1 is 90 %, 2 is 99 %) and the logarithm of nanoseconds to
+// coordinates.
 type scale struct{ nines, low, high float64 }
 
 func (s scale) x(nines float64) float64 {

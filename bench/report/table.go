@@ -85,7 +85,8 @@ func (r *Report) nameColumns(u Unit) int {
 
 func header(u Unit, names int) string {
 	shown := map[Unit]string{Nanoseconds: "us", Frames: "frames/s", Bytes: "MB/s"}[u]
-	return fmt.Sprintf("%-*s", names, "row") + "\tloop\trate/s\tbytes\tp50 " + shown + "\tp90\tp99\tp99.9\tmax\tcount\tlost\t"
+	return fmt.Sprintf("%-*s\tloop\trate/s\tbytes\tp50 %s\tp90\tp99\tp99.9\tmax\tcount\tlost\t",
+		names, "row", shown)
 }
 
 func rate(perSecond uint64) string {

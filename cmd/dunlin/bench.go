@@ -20,7 +20,7 @@ func benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure dunlin beside the raw socket and the kernel (root)",
-		Long: `Measure dunlin beside the raw socket, the kernel and others, in one run on this machine.
+		Long: `Measure dunlin beside the raw socket, the kernel and others, on this machine.
 
 Each benchmark makes two network namespaces joined by veth pairs, starts its contestants there and
 removes everything afterwards, also when it fails or is interrupted. It touches no other interface.
@@ -63,15 +63,16 @@ func (o *benchOptions) addFlags(c *cobra.Command) {
 	f.IntVar(&o.Rounds, "rounds", benchRounds, "`times` that each row is measured")
 	f.DurationVar(&o.duration, "duration", benchDuration, "`time` of a row in a round")
 	f.BoolVar(&o.quick, "quick", false, "shorten --duration so that all fits into 90 s")
-	f.StringVar(&o.rows, "rows", "", "only rows whose \"name loop bytes\" matches this `expression`")
+	f.StringVar(&o.rows, "rows", "", "only rows whose \"name loop bytes\" matches `regexp`")
 	f.Uint64Var(&o.Seed, "seed", 0, "of the order of rows in each round; 0: some `number`")
 	f.StringVar(&o.json, "json", "", "write the report to this `file`, with all that was measured")
 	f.StringVar(&o.html, "html", "", "write a page with the distributions drawn to this `file`")
 }
 
 const benchEpilogue = `
-A row's p50, p90 and max are over all rounds, p99 and p99.9 the median of the rounds'. A ratio is the
-median over the rounds of the quotient within a round. Lost or wrong replies are counted and said.
+A row's p50, p90 and max are over all rounds, p99 and p99.9 the median of the rounds'. A ratio is
+the median over the rounds of the quotient within a round. Lost or wrong replies are counted and
+said.
 
 It needs root and two CPUs. Exit codes: see dunlin --help; 0 also when a goal was missed.`
 
@@ -99,7 +100,7 @@ func benchLatencyCommand() *cobra.Command {
 	}
 	o.addFlags(c)
 	c.Flags().Uint64Var(&o.Rate, "rate", benchRate, "`requests` per second of the open loops")
-	c.Flags().StringVar(&o.hgrm, "hgrm", "", "write a percentile file for each row into this `directory`")
+	c.Flags().StringVar(&o.hgrm, "hgrm", "", "write a percentile file for each row into `dir`")
 	return c
 }
 
@@ -108,8 +109,8 @@ func benchThroughputCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "throughput",
 		Short: "Frames per second that one worker answers",
-		Long: `Measure how many frames of 64 B one worker answers per second, with a full window of requests
-outstanding.
+		Long: `Measure how many frames of 64 B one worker answers per second, with a full window of
+requests outstanding.
 ` + benchEpilogue,
 		Example: `  sudo dunlin bench throughput
   sudo dunlin bench throughput --window 64 -o json`,
@@ -132,8 +133,8 @@ func benchPeerCommand() *cobra.Command {
 	}
 }
 
-// self is the program that runs: by its link in /proc, because the users that contestants run as may
-// not be able to reach its path.
+// self is the program that runs: by its link in /proc, because the users that contestants run as
+// may not be able to reach its path.
 const self = "/proc/self/exe"
 
 // complete fills in what the flags leave open.
@@ -149,8 +150,8 @@ func (o *benchOptions) complete(c *cobra.Command) error {
 		o.duration = quickDuration
 	}
 	if o.Rounds < 1 || o.duration < time.Millisecond {
-		return usage(c, fmt.Errorf("--rounds %d --duration %v: want at least one round of a millisecond",
-			o.Rounds, o.duration))
+		return usage(c, fmt.Errorf("--rounds %d --duration %v: want at least one round of a "+
+			"millisecond", o.Rounds, o.duration))
 	}
 	if o.Seed == 0 {
 		o.Seed = uint64(rand.Uint32()) + 1 // short enough to type again
@@ -210,8 +211,8 @@ func (o *benchOptions) run(c *cobra.Command,
 	return nil
 }
 
-// benchFiles are the files of a report, created before the run: it takes minutes, and must not end in
-// a path that cannot be written.
+// benchFiles are the files of a report, created before the run: it takes minutes, and must not end
+// in a path that cannot be written.
 type benchFiles map[string]*os.File
 
 func (o *benchOptions) create() (benchFiles, error) {
