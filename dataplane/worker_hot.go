@@ -16,14 +16,26 @@ func (w *Worker) Poll(now core.Time) (work int) {
 			return work
 		}
 	}
-	n := w.recv()
+	n := w.link.Recv(w.in[:w.burst])
+	if n == 0 {
+		pending := w.link.Pending()
+		if pending && w.burst < MaxSegments { // for a packet of more frames than B
+			n = w.link.Recv(w.in[:MaxSegments])
+		}
+		if n == 0 {
+			w.burst = 1
+			if work > 0 || pending {
+				w.link.Flush()
+			}
+			return work
+		}
+	}
+	w.adapt(n)
 	w.serve(now, w.in[:n])
 	if w.queued > 0 {
 		w.send()
 	}
-	if work+n > 0 || w.link.Pending() {
-		w.link.Flush()
-	}
+	w.link.Flush()
 	return work + n
 }
 
@@ -35,16 +47,10 @@ func (w *Worker) Next(now core.Time) core.Time {
 	return core.Never
 }
 
-// recv takes a burst and adapts B.
-func (w *Worker) recv() int {
-	n := w.link.Recv(w.in[:w.burst])
-	if n == 0 && w.burst < MaxSegments && w.link.Pending() {
-		n = w.link.Recv(w.in[:MaxSegments]) // a packet of more frames than B may wait
-	}
-	if n == 0 {
-		w.burst = 1
-		return 0
-	}
+// adapt counts a burst of n frames and sets B for the next one.
+func (w *Worker) adapt(n int) {
+	w.counts.Bursts++
+	w.counts.Frames += uint64(n)
 	last := 1
 	for last < n && w.in[n-last-1].More() {
 		last++
@@ -54,9 +60,6 @@ func (w *Worker) recv() int {
 	} else {
 		w.burst = n
 	}
-	w.counts.Bursts++
-	w.counts.Frames += uint64(n)
-	return n
 }
 
 // serve runs each packet to completion.

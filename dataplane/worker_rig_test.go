@@ -53,8 +53,14 @@ func newServed(t failer, c dataplane.WorkerConfig, m memlink.Config) *served {
 
 func newCache(t failer, chunks int) *dataplane.Cache {
 	t.Helper()
-	pool, err := dataplane.NewPool(make([]byte, chunks*chunkBytes),
-		dataplane.PoolConfig{ChunkBytes: chunkBytes, Caches: 1})
+	return newCacheOf(t, chunks, chunkBytes)
+}
+
+// newCacheOf returns the only cache of a new pool.
+func newCacheOf(t failer, chunks, size int) *dataplane.Cache {
+	t.Helper()
+	pool, err := dataplane.NewPool(make([]byte, chunks*size),
+		dataplane.PoolConfig{ChunkBytes: size, Caches: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
