@@ -38,8 +38,8 @@ func newLab(t *testing.T, o lab.PairOptions) *lab.Lab {
 	return l
 }
 
-// startDaemon starts an iokernel on end B with one runtime "echo" for us.
-func startDaemon(t *testing.T, l *lab.Lab, change func(*Options)) *Daemon {
+// optionsFor are those of an iokernel on end B with one runtime "echo" for us.
+func optionsFor(t *testing.T, l *lab.Lab) Options {
 	t.Helper()
 	c := config.Default()
 	c.Interface = l.End(lab.B).Name
@@ -48,10 +48,16 @@ func startDaemon(t *testing.T, l *lab.Lab, change func(*Options)) *Daemon {
 	r := config.DefaultRuntime()
 	r.Name = "echo"
 	r.UIDs = []config.Account{config.ID(uint32(os.Getuid()))}
-	r.Endpoints = []config.Endpoint{{EtherType: 0x88B5}, {UDP: echoPort}}
+	r.Endpoints = []config.Endpoint{{EtherType: uint16(echoType)}, {UDP: echoPort}}
 	c.Runtimes = []config.Runtime{r}
-	o := Options{Config: c, Inside: func(f func() error) error { return l.In(lab.B, f) },
+	return Options{Config: c, Inside: func(f func() error) error { return l.In(lab.B, f) },
 		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
+}
+
+// startDaemon starts an iokernel until the test ends.
+func startDaemon(t *testing.T, l *lab.Lab, change func(*Options)) *Daemon {
+	t.Helper()
+	o := optionsFor(t, l)
 	if change != nil {
 		change(&o)
 	}
