@@ -110,6 +110,23 @@ func TestHostUsage(t *testing.T) {
 	})
 }
 
+// A host inside another is polled as one poller, and keeps an account of its own.
+func TestHostInHost(t *testing.T) {
+	inner := NewHost(&scripted{work: []int{2}, wake: 7}, &scripted{work: []int{3}, wake: 9})
+	outer := NewHost(&scripted{work: []int{1}, wake: Never}, inner)
+	if got := outer.Step(1); got != 6 {
+		t.Errorf("worked %d, want 6", got)
+	}
+	outer.Step(5)
+	if got := outer.Next(5); got != 7 {
+		t.Errorf("next is %d, want 7", got)
+	}
+	want := Usage{Busy: 4, Steps: 2, Work: 5}
+	if got := inner.Usage(); got != want {
+		t.Errorf("inner usage %+v, want %+v", got, want)
+	}
+}
+
 func TestStepDoesNotAllocate(t *testing.T) {
 	h := NewHost(idle{}, idle{})
 	now := Time(0)

@@ -11,7 +11,9 @@
 // the workers of one process; a Port, a Cache and a Worker belong to one thread.
 //
 // Ownership: a frame is in exactly one of free (pool), fill, kernel-rx, rx, held, tx, completion.
-// Each exported call says which way ownership goes; Port.Held and Pool.Free let an audit count.
+// Each exported call says which way ownership goes, and an audit counts them on a thread at rest:
+//
+//	Pool.Stored + Cache.Count + Port.Lent + Worker.Held = Pool.Chunks
 package dataplane
 
 // FrameMore in Frame.Len says that the next Frame continues this packet.

@@ -120,8 +120,9 @@ func (r *Request) answerable() bool {
 // tail is the payload in the further segments.
 func (r *Request) tail() [][]byte { return r.worker.segments[1:r.parts] }
 
-// trim cuts what lies behind the payload off the segments that the worker gathered.
-func (r *Request) trim(w *Worker) {
+// cutPadding cuts what lies behind the payload off the segments that the worker gathered.
+func (r *Request) cutPadding() {
+	w := r.worker
 	left := r.packet.Len() - len(r.first)
 	for r.parts < len(r.frames) && left > 0 {
 		b := w.segments[r.parts]

@@ -100,7 +100,7 @@ func (w *Worker) serveOne(now core.Time, frames []Frame) Reason {
 	r.now, r.packet, r.first, r.frames = now, p, first, frames
 	r.outcome, r.reason, r.parts = open, OK, 1
 	if len(frames) > 1 {
-		r.trim(w)
+		r.cutPadding()
 	}
 	if w.verify && p.Kind != wire.KindRaw && !wire.VerifyUDP(first, p, r.tail()...) {
 		return ReasonBadChecksum
