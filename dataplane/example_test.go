@@ -3,16 +3,22 @@ package dataplane_test
 import (
 	"fmt"
 	"net/netip"
-	"testing"
 
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/dataplane/memlink"
 )
 
+// dies is the failer of a program that is no test.
+type dies struct{}
+
+func (dies) Helper()                           {}
+func (dies) Fatal(args ...any)                 { panic(fmt.Sprint(args...)) }
+func (dies) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
 // A server that greets whoever sends it a name by UDP. Here its link is a wire in memory; attach
 // gives it a port.
 func ExampleWorker() {
-	s := newServed(&testing.T{}, dataplane.WorkerConfig{}, memlink.Config{})
+	s := newServed(dies{}, dataplane.WorkerConfig{}, memlink.Config{})
 	err := s.worker.HandleUDP(netip.AddrPortFrom(netip.Addr{}, servicePort),
 		func(r *dataplane.Request) {
 			reply := r.Reply(r.MaxReply())
@@ -24,10 +30,9 @@ func ExampleWorker() {
 			r.Trim(n)
 		})
 	if err != nil {
-		fmt.Println(err)
-		return
+		panic(err)
 	}
-	for _, b := range s.exchange(&testing.T{}, request(&testing.T{}, "udp4", []byte("bird"))) {
+	for _, b := range s.exchange(dies{}, request(dies{}, "udp4", []byte("bird"))) {
 		fmt.Printf("%s\n", b[42:])
 	}
 	// Output: hello, bird
