@@ -33,7 +33,7 @@ func (e *Effective) readFile(name string, text []byte) {
 		if errors.As(err, &at) {
 			where, what = position(name, at.GetToken()), at.GetMessage()
 		}
-		e.problems.addAt(where, "", "not YAML: %s", what)
+		e.problems.addAt(where, "", "YAML: %s", what)
 		return
 	}
 	if len(f.Docs) > 1 {

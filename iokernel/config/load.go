@@ -41,8 +41,9 @@ type Origin struct {
 // Effective is what holds after all sources have been heard.
 type Effective struct {
 	Config
-	// Warnings are things that are probably mistakes: variables that begin with EnvPrefix and mean
-	// nothing. They are no errors, because other software sets variables of that form too.
+	// Warnings are what is probably a mistake: no runtimes, or variables that begin with EnvPrefix
+	// and mean nothing. Those are no errors, because other software sets such variables too
+	// (Kubernetes does for a service of that name).
 	Warnings []string
 
 	origins  map[string]Origin // by key; runtimes[0].uids and the like included
@@ -66,6 +67,9 @@ func Load(s Sources) (*Effective, error) {
 	}
 	if len(e.problems) > 0 {
 		return nil, e.problems.err()
+	}
+	if len(e.Runtimes) == 0 {
+		e.Warnings = append(e.Warnings, "no runtimes are configured, so nobody can attach")
 	}
 	return e, nil
 }

@@ -17,8 +17,8 @@ const (
 	MaxRuntimes  = 64 // guess: more than a machine has cores to give
 	MaxEndpoints = 64 // of one runtime: guess; of all, see maxUDP
 
-	maxWorkers     = 256
-	minRingEntries = 64 // one burst
+	maxWorkers     = 120 // of a runtime: each costs up to 2 of a message's 253 files (SCM_MAX_FD)
+	minRingEntries = 64  // one burst
 	maxRingEntries = 1 << 14
 	minFrames      = 128 // per worker: a burst on its way in and one on its way out
 	maxFrames      = 1 << 20

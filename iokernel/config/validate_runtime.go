@@ -121,7 +121,7 @@ func (c *Config) validateShares(p *problems) {
 		if same >= 0 && r.Name != "" {
 			p.add(prefix+"name", "%q is the name of runtimes[%d] too", r.Name, same)
 		}
-		if r.AllowDirect {
+		if r.AllowDirect && r.Queue >= 0 {
 			c.checkQueue(p, i)
 		}
 		if c.Poll == PollSpin && c.CPU != AnyCPU && slices.Contains(r.CPUs, int(c.CPU)) {

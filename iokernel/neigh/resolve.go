@@ -171,7 +171,7 @@ func (w *Watcher) neighbour(hop netip.Addr) (neighbour, error) {
 	return parseNeighbour(answers[0])
 }
 
-// parseNeighbour reads an RTM_NEWNEIGH: struct ndmsg, then attributes, each of which begins with its
+// parseNeighbour reads an RTM_NEWNEIGH: struct ndmsg, then attributes, each beginning with its
 // length and type and is padded to 4 bytes.
 func parseNeighbour(m []byte) (neighbour, error) {
 	const stateAt, attrBytes, attrAlign = 8, 4, 4
