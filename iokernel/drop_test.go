@@ -83,8 +83,8 @@ func TestDropsFromNIC(t *testing.T) {
 	})
 }
 
-// TestEgress says what a runtime may send and why it may not send the rest. Nothing that was refused
-// reaches the NIC, and the runtime has all its frames back.
+// TestEgress says what a runtime may send and why it may not send the rest. Nothing that was
+// refused reaches the NIC, and the runtime has all its frames back.
 func TestEgress(t *testing.T) {
 	const granted, grantedOne = 7000, 7001 // on all addresses, on hostAddr4
 	udp := func(src netip.Addr, port uint16) []byte {

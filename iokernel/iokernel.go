@@ -9,15 +9,16 @@
 //	                                    └──> port of another runtime on this host
 //
 // Dataplane is one poller for all of it. It has no clock, no system call, no goroutine; who opens
-// sockets, makes memory and speaks to runtimes' processes is iokernel/daemon. Attach, Detach and the
-// other verbs of the control plane are called on the Dataplane's thread, between two polls.
+// sockets, makes memory and speaks to runtimes' processes is iokernel/daemon. Attach, Detach and
+// the other verbs of the control plane are called on the Dataplane's thread, between two polls.
 //
 // What a runtime can do to others: nothing. Its frame memory is its own, each packet is copied once
 // on its way in and once on its way out, and what was copied out is what is checked and sent. Its
 // rings are read through ends that keep their indices privately; each descriptor is copied, checked
-// and used from the copy. A ledger knows which of its frames lie unread in one of its rings, so that
-// a frame that it hands in twice is noticed. A runtime that breaks the rules of the rings is cut off
-// at once and reported (NextEviction); one that only sends what it may not loses the packet, counted.
+// and used from the copy. A ledger knows which of its frames lie unread in one of its rings, so
+// that a frame that it hands in twice is noticed. A runtime that breaks the rules of the rings is
+// cut off at once and reported (NextEviction); one that only sends what it may not loses the
+// packet, counted.
 package iokernel
 
 import (
@@ -58,7 +59,8 @@ func (e Endpoint) String() string {
 // Waker wakes a parked worker: an eventfd that its process sleeps on.
 type Waker interface{ Signal() }
 
-// Queue is one NIC queue: a link over the iokernel's private frame memory, and the cache of the thread.
+// Queue is one NIC queue: a link over the iokernel's private frame memory, and the cache of the
+// thread.
 type Queue struct {
 	Link  dataplane.Link
 	Cache *dataplane.Cache
@@ -94,10 +96,10 @@ func New(c Config) (*Dataplane, error) {
 	d := &Dataplane{mac: c.MAC, mtu: c.MTU, notify: c.Notify,
 		evicted: make([]Eviction, 0, MaxRuntimes)}
 	for _, q := range c.Queues {
-		d.queues = append(d.queues, &queue{link: q.Link, cache: q.Cache, share: dataplane.MaxBurst})
+		d.queues = append(d.queues, newQueue(q.Link, q.Cache))
 	}
 	if len(d.queues) == 0 {
-		d.queues = []*queue{{link: nowhere{}, share: dataplane.MaxBurst}}
+		d.queues = []*queue{newQueue(nowhere{}, nil)}
 	}
 	return d, nil
 }

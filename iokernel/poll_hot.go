@@ -9,8 +9,8 @@ import (
 // Poll takes one burst from every queue and gives it out, then takes up to a burst from the workers
 // of every queue and sends it. Its unit of work is frames moved.
 //
-// What was received is published before anything is transmitted: workers begin with it while we copy
-// and while the link sends, which may be a system call.
+// What was received is published before anything is transmitted: workers begin with it while we
+// copy and while the link sends, which may be a system call.
 func (d *Dataplane) Poll(core.Time) (work int) {
 	for _, q := range d.queues {
 		work += d.receive(q)
@@ -102,7 +102,9 @@ func (d *Dataplane) give(r *Runtime, pool *dataplane.Pool, packet []dataplane.Fr
 func (d *Dataplane) touch(p *port) {
 	if !p.dirty {
 		p.dirty = true
-		d.dirty = append(d.dirty, p) // Attach made room for every port
+		n := len(d.dirty)
+		d.dirty = d.dirty[:n+1] // Attach made room for every port
+		d.dirty[n] = p
 	}
 }
 

@@ -7,26 +7,30 @@ import (
 
 // port is the iokernel's side of one worker's port: it plays the kernel to the worker.
 type port struct {
-	far       dataplane.FarRings
-	runtime   *Runtime
-	waker     Waker
-	cut       bool                                   // the runtime broke a rule: not served any more
-	dirty     bool                                   // has something staged or done
-	full      bool                                   // the last turn ended because completions were not reaped
-	stuck     uint32                                 // descriptors that wait and cannot be taken as things are
-	staged    uint32                                 // written to the rx ring, not yet published
-	filled    uint32                                 // used up of the fill ring, not yet released
-	done      uint32                                 // written to the completion ring, not yet published
-	number    uint8                                  // of the worker
-	received  uint64                                 // entries published on the rx ring since the start
-	completed uint64                                 // ... and on the completion ring
-	ledger    []place                                // the runtime's, shared by its ports; index is the chunk
-	sent      [dataplane.MaxSegments]dataplane.Frame // the packet in hand, checked copies
+	far     dataplane.FarRings
+	runtime *Runtime
+	waker   Waker
+	number  uint8 // of the worker
+	cut     bool  // the runtime broke a rule: not served any more
+	dirty   bool  // has something staged or done
+
+	full  bool   // the last turn ended because completions were not reaped
+	stuck uint32 // descriptors that wait and cannot be taken as things are
+
+	staged    uint32 // written to the rx ring, not yet published
+	filled    uint32 // used up of the fill ring, not yet released
+	done      uint32 // written to the completion ring, not yet published
+	received  uint64 // entries published on the rx ring since the start
+	completed uint64 // ... and on the completion ring
+
+	ledger []place                                // the runtime's, for all its ports, by chunk
+	sent   [dataplane.MaxSegments]dataplane.Frame // the packet in hand, checked copies
 }
 
-// reapRetry is how soon the Dataplane looks again, when it would sleep, at a worker that must reap its
-// completions before its packets can be taken: nobody rings for that. (guess: one wake a millisecond
-// is under 2 % of a CPU even where arming a timer costs 10 us, and a worker that polls reaps at once)
+// reapRetry is how soon the Dataplane looks again, when it would sleep, at a worker that must reap
+// its completions before its packets can be taken: nobody rings for that. (guess: one wake a
+// millisecond is under 2 % of a CPU even where arming a timer costs 10 us, and a worker that polls
+// reaps at once)
 const reapRetry = core.Millisecond
 
 // place is where a chunk of a runtime was last put by the iokernel. The runtime has it back once it

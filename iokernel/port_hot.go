@@ -25,7 +25,9 @@ func (p *port) returned(chunk uint32) bool {
 
 // deliver copies a packet of total bytes from pool's frames into chunks that the worker gave, and
 // stages them on its receive ring. The frames stay the caller's.
-func (p *port) deliver(pool *dataplane.Pool, packet []dataplane.Frame, total int) (Drop, Violation) {
+func (p *port) deliver(pool *dataplane.Pool, packet []dataplane.Frame, total int) (
+	Drop, Violation,
+) {
 	chunkBytes := p.runtime.pool.ChunkBytes()
 	need := uint32(segments(total, chunkBytes))
 	if need > dataplane.MaxSegments {

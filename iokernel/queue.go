@@ -14,18 +14,28 @@ type queue struct {
 	out     [maxOut]dataplane.Frame             // taken from runtimes, not yet taken by the link
 	backlog int                                 // frames in out
 	ports   []*port                             // whose packets go out here
+	share   uint32                              // frames that a port may send in a round
 	turn    int                                 // index of the port that the next turn begins with
-	share   uint32                              // frames that a port may send in a turn
+	left    uint32                              // of its share
+	budget  int                                 // frames that may yet be taken in this turn
+	dry     bool                                // a packet found no free frame in this turn
 	counts  QueueCounters
 }
 
-// hasRoom reports whether any packet fits.
-func (q *queue) hasRoom() bool { return q.backlog+dataplane.MaxSegments <= maxOut }
+func newQueue(link dataplane.Link, cache *dataplane.Cache) *queue {
+	return &queue{link: link, cache: cache, share: dataplane.MaxBurst, left: dataplane.MaxBurst}
+}
+
+// hasRoom reports whether any packet may be taken: what goes to other runtimes takes no room in
+// out, but time.
+func (q *queue) hasRoom() bool {
+	return q.budget > 0 && !q.dry && q.backlog+dataplane.MaxSegments <= maxOut
+}
 
 // leave takes the ports of a runtime out.
 func (q *queue) leave(r *Runtime) {
 	q.ports = slices.DeleteFunc(q.ports, func(p *port) bool { return p.runtime == r })
-	q.turn = 0
+	q.turn, q.left = 0, q.share
 }
 
 // maxOut is the frames that may wait for a link that is full: one burst and the packet at its edge.

@@ -87,8 +87,8 @@ func (n *nic) finish() {
 	n.held = n.held[:0]
 }
 
-// arrive puts a packet before the Dataplane, cut into the given lengths; the last may be left out. It
-// reports whether there were frames for it.
+// arrive puts a packet before the Dataplane, cut into the given lengths; the last may be left out.
+// It reports whether there were frames for it.
 func (n *nic) arrive(t testing.TB, packet []byte, cuts ...int) bool {
 	t.Helper()
 	frames, ok := scatter(n.cache, packet, cuts)
@@ -207,7 +207,8 @@ func (g *guest) take(worker int) (packets [][]dataplane.Frame) {
 	}
 }
 
-// send hands a packet in, cut into the given lengths, and reports whether there were frames and room.
+// send hands a packet in, cut into the given lengths, and reports whether there were frames and
+// room.
 func (g *guest) send(worker int, packet []byte, cuts ...int) bool {
 	frames, ok := scatter(g.caches[worker], packet, cuts)
 	if !ok {

@@ -106,8 +106,8 @@ func (d *Dataplane) ports() (n int) {
 }
 
 // Detach removes a runtime and with it everything that refers to its memory: nothing of the
-// iokernel's was ever in it. It does nothing for a runtime that is not attached. An eviction that was
-// not reported yet still will be.
+// iokernel's was ever in it. It does nothing for a runtime that is not attached. An eviction that
+// was not reported yet still will be.
 func (d *Dataplane) Detach(r *Runtime) {
 	i := slices.Index(d.runtimes, r)
 	if i < 0 {

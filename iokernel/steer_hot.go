@@ -18,8 +18,8 @@ func (t *table) find(b []byte, p wire.Packet) *Runtime {
 	return nil
 }
 
-// findLocal is find for a packet of a runtime to this host. From the NIC come only packets to one of
-// the interface's addresses; here it must be looked at.
+// findLocal is find for a packet of a runtime to this host. From the NIC come only packets to one
+// of the interface's addresses; here it must be looked at.
 func (t *table) findLocal(b []byte, p wire.Packet) *Runtime {
 	if p.Kind == wire.KindUDP4 || p.Kind == wire.KindUDP6 {
 		if !t.isLocal(wire.FlowOf(b, p).Dst) {
@@ -59,8 +59,8 @@ func (t *table) isLocal(a wire.UDPAddr) bool {
 	return false
 }
 
-// maySend reports whether r may send this packet: from the interface's MAC, with an EtherType of its
-// own, or from a UDP address of its own. It is the reason it may not, otherwise.
+// maySend reports whether r may send this packet: from the interface's MAC, with an EtherType of
+// its own, or from a UDP address of its own. It is the reason it may not, otherwise.
 func (d *Dataplane) maySend(r *Runtime, b []byte, p wire.Packet) Drop {
 	if wire.Ethernet(b).Src() != d.mac {
 		return DropForeignMAC

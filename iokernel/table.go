@@ -27,8 +27,8 @@ type entry struct {
 	next    uint16 // another entry of the same port, as index + 1
 }
 
-// table finds the runtime of a packet. UDP: an array by port, then the few entries of that port; raw:
-// a short list. It is rebuilt whole whenever a runtime comes or goes, which is rare.
+// table finds the runtime of a packet. UDP: an array by port, then the few entries of that port;
+// raw: a short list. It is rebuilt whole whenever a runtime comes or goes, which is rare.
 type table struct {
 	entries []entry
 	raw     []uint16        // indices of entries with an EtherType
@@ -66,8 +66,8 @@ func (t *table) rebuild(runtimes []*Runtime) {
 
 // conflict returns an error if an endpoint is another runtime's, or registered twice.
 func (t *table) conflict(endpoints []Endpoint) error {
-	if len(t.entries)+len(endpoints) > MaxEndpoints {
-		return fmt.Errorf("%d endpoints in all: at most %d", len(t.entries)+len(endpoints), MaxEndpoints)
+	if n := len(t.entries) + len(endpoints); n > MaxEndpoints {
+		return fmt.Errorf("%d endpoints in all: at most %d", n, MaxEndpoints)
 	}
 	for i, e := range endpoints {
 		if (e.EtherType == 0) == (e.Port == 0) {

@@ -6,39 +6,69 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
 
-// collect takes packets from the workers of a queue, as many as fit. Who sends much must not keep
-// others from sending: a worker has a share of a burst, a whole one only while it is alone, and the
-// next turn begins with the first one that found no room in this one.
+// collect takes up to a burst from the workers of a queue, as much as fits. Who sends much must not
+// keep others from sending: in each round a worker has a share of the burst, a whole one only while
+// it is alone. This is deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) over frames: the
+// next turn begins with the worker that found no room in this one, with what it had not had of its
+// share.
 func (d *Dataplane) collect(q *queue) (work int) {
-	active, unserved := 0, -1
-	at := q.turn
+	q.dry, q.budget = false, dataplane.MaxBurst
+	share := q.left
+	q.left = 0
+	active, taken, more := d.round(q, share)
+	work = taken
+	for more && q.hasRoom() {
+		_, taken, more = d.round(q, q.share)
+		work += taken
+	}
+	q.share = shareOf(active)
+	if q.left == 0 {
+		q.left = q.share
+	}
+	return work
+}
+
+// round goes once around the workers, beginning with the one whose turn it is, who has first frames
+// left of its share. It returns how many had something to send, how many frames it took, and
+// whether one that could send has more.
+func (d *Dataplane) round(q *queue, first uint32) (active, work int, more bool) {
+	at, share := q.turn, first
 	for range q.ports {
 		p := q.ports[at]
 		if n := d.waiting(p); n > 0 {
 			active++
+			taken := uint32(0)
 			if q.hasRoom() {
-				work += d.transmit(p, q, n)
-			} else if unserved < 0 {
-				unserved = at
+				taken = d.transmit(p, q, n, share)
+				work += int(taken)
+				more = more || taken > 0 && taken < n
+			}
+			if q.left == 0 && !q.hasRoom() && taken < min(n, share) {
+				q.turn, q.left = at, share-taken
 			}
 		}
+		share = q.share
 		if at++; at == len(q.ports) {
 			at = 0
 		}
 	}
-	if unserved >= 0 {
-		q.turn = unserved
+	return active, work, more
+}
+
+// shareOf is the frames that each of so many workers may send in a round.
+func shareOf(active int) uint32 {
+	if active <= 1 {
+		return dataplane.MaxBurst
 	}
-	q.share = uint32(max(dataplane.MaxBurst/max(active, 1), minShare))
-	return work
+	return uint32(max((dataplane.MaxBurst+active-1)/active, minShare))
 }
 
 // waiting is how many descriptors of a worker wait, at most a burst.
 func (d *Dataplane) waiting(p *port) uint32 {
-	if p.cut {
+	if p.cut || !p.far.Tx.Any() {
 		return 0
 	}
-	n := p.far.Tx.Peek(dataplane.MaxBurst)
+	n := min(p.far.Tx.Waiting(), dataplane.MaxBurst)
 	if n == 0 && p.far.Tx.Broken() {
 		d.evict(p.runtime, ViolationIndex)
 	}
@@ -49,18 +79,17 @@ func (d *Dataplane) waiting(p *port) uint32 {
 // where a packet is not complete yet, where the queue has no room or no frame left, and where the
 // worker does not reap its completions: then the rest stays in the worker's ring. A runtime may be
 // cut off by its own packet, if it sent it to itself.
-func (d *Dataplane) transmit(p *port, q *queue, n uint32) int {
+func (d *Dataplane) transmit(p *port, q *queue, n, share uint32) (taken uint32) {
 	wasFull := p.full
 	p.stuck, p.full = 0, false
-	taken := uint32(0)
-	for taken < min(n, q.share) && q.hasRoom() && !p.cut {
+	for taken < min(n, share) && q.hasRoom() && !p.cut {
 		k, v := p.packet(taken, n)
 		if v != ViolationNone {
 			d.evict(p.runtime, v)
 			break
 		}
-		if k == 0 {
-			if taken == 0 && p.far.Tx.Waiting() == n { // its end was not published since
+		if k == 0 { // its end is beyond the burst, if something came before it, or not published
+			if taken == 0 {
 				p.stuck = n
 			}
 			break
@@ -73,6 +102,7 @@ func (d *Dataplane) transmit(p *port, q *queue, n uint32) int {
 			break
 		}
 		taken += k
+		q.budget -= int(k)
 	}
 	if p.far.Tx.Broken() || p.far.Completion.Broken() {
 		d.evict(p.runtime, ViolationIndex)
@@ -84,7 +114,7 @@ func (d *Dataplane) transmit(p *port, q *queue, n uint32) int {
 	if p.full && !wasFull {
 		p.wake() // asleep, it would never reap
 	}
-	return int(taken)
+	return taken
 }
 
 // packet copies the descriptors of the packet that begins at entry at, checks them, and returns how
@@ -124,8 +154,8 @@ func (p *port) inHand(k, chunk uint32) bool {
 }
 
 // take takes the packet of k frames in p.sent: it copies it into frames of the queue, gives the
-// worker its own back, and routes the copy. It reports false, with nothing taken, when the queue has
-// too few frames left.
+// worker its own back, and routes the copy. It reports false, with nothing taken, when the queue
+// has too few frames left.
 func (d *Dataplane) take(p *port, q *queue, k uint32) bool {
 	r := p.runtime
 	total := bytesOf(p.sent[:k])
@@ -133,6 +163,7 @@ func (d *Dataplane) take(p *port, q *queue, k uint32) bool {
 	var packet []dataplane.Frame
 	if drop == DropNone {
 		if packet = q.load(r.pool, p.sent[:k], total); packet == nil {
+			q.dry = true
 			q.counts.NoFrames++
 			return false
 		}
@@ -164,9 +195,9 @@ func (d *Dataplane) refuse(q *queue, total int) Drop {
 	return DropNone
 }
 
-// load copies a packet out of a runtime's memory into as few frames of the queue's own as hold it, at
-// the end of out; nil when too few are free. Its headers are in one piece then, and however it was
-// cut up, the link gets no more frames than the packet's length asks for.
+// load copies a packet out of a runtime's memory into as few frames of the queue's own as hold it,
+// at the end of out; nil when too few are free. Its headers are in one piece then, and however it
+// was cut up, the link gets no more frames than the packet's length asks for.
 func (q *queue) load(pool *dataplane.Pool, sent []dataplane.Frame, total int) []dataplane.Frame {
 	own := q.cache.Pool()
 	chunkBytes := own.ChunkBytes()

@@ -198,8 +198,9 @@ func histories() []misdeed {
 	}
 }
 
-// indices are impossible values of each index that a runtime writes. Before, 10 entries were published
-// on the ring and consumed; of completion and rx then 10 more, which the Dataplane knows are not.
+// indices are impossible values of each index that a runtime writes. Before, 10 entries were
+// published on the ring and consumed; of completion and rx then 10 more, which the Dataplane knows
+// are not.
 func indices() []misdeed {
 	const ten, entries = 10, 64
 	var list []misdeed
