@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/pin"
@@ -21,46 +18,20 @@ type driver interface {
 	run(ctx context.Context, p Plan) (Result, error)
 }
 
-// thread is an operating system thread on a CPU of its own, for generators that need nothing beside
-// them.
-type thread struct {
-	jobs chan func()
-}
-
-func newThread(name string, cpu int) (*thread, error) {
-	t := &thread{jobs: make(chan func())}
-	settled := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good: thread and affinity end with the goroutine
-		var only unix.CPUSet
-		only.Set(cpu)
-		err := unix.SchedSetaffinity(0, &only)
-		if err == nil {
-			err = setThreadName(name)
-		}
-		settled <- err
-		for job := range t.jobs {
-			job()
-		}
-	}()
-	if err := <-settled; err != nil {
-		return nil, fmt.Errorf("load: thread %s on CPU %d: %w", name, cpu, err)
+// newThread returns a parked thread on a CPU of its own, for generators that need nothing beside them:
+// what is given to Do has it for itself.
+func newThread(name string, cpu int) (*pin.Loop, error) {
+	l, err := pin.New(pin.Options{Name: name, CPU: cpu, Host: core.NewHost()})
+	if err != nil {
+		return nil, err
 	}
-	return t, nil
+	go l.Run() // its end is Stop's; it cannot fail on a CPU that New has found to be allowed
+	return l, nil
 }
-
-// do runs f on the thread and waits for it.
-func (t *thread) do(f func()) {
-	done := make(chan struct{})
-	t.jobs <- func() { defer close(done); f() }
-	<-done
-}
-
-func (t *thread) close() { close(t.jobs) }
 
 // bareDriver polls a generator in the simplest loop there is, on a thread of this process.
 type bareDriver struct {
-	thread    *thread
+	thread    *pin.Loop
 	generator *Generator
 }
 
@@ -71,7 +42,7 @@ func (d bareDriver) run(ctx context.Context, p Plan) (Result, error) {
 	stop := context.AfterFunc(ctx, d.generator.Stop)
 	defer stop()
 	clock := pin.NewClock()
-	d.thread.do(func() {
+	d.thread.Do(func() {
 		for d.generator.Running() {
 			d.generator.Poll(clock.Now())
 		}

@@ -40,8 +40,8 @@ func newEnd(r dataplane.Rings, bell dataplane.Doorbell, memory []byte) (end, err
 	sizes := sock.Sizes{Fill: r.Fill.Size(), Completion: r.Completion.Size(), Rx: r.Rx.Size(),
 		Tx: r.Tx.Size()}
 	if len(memory) != FrameMemory || sizes != bareSizes() {
-		return end{}, fmt.Errorf("load: bare end over %d bytes and rings of %+v: want %d bytes and "+
-			"%+v", len(memory), sizes, FrameMemory, bareSizes())
+		return end{}, fmt.Errorf("load: bare end over %d bytes and rings of %+v: want %d bytes "+
+			"and %+v", len(memory), sizes, FrameMemory, bareSizes())
 	}
 	e := end{rings: r, bell: bell, memory: memory}
 	e.rings.Fill.Reserve(ringEntries)

@@ -30,7 +30,7 @@ type site struct {
 	lab      *lab.Lab
 	pairs    int
 	nursery  *nursery
-	thread   *thread
+	thread   *pin.Loop
 	dir      string // of configurations and control sockets
 	children []*child
 	xdp      string // how AF_XDP works here
@@ -71,7 +71,7 @@ func newSite(o Options) (_ *site, err error) {
 	if s.thread, err = newThread("generator", s.cpus.generator); err != nil {
 		return nil, err
 	}
-	s.atClose(func() error { s.thread.close(); return nil })
+	s.atClose(func() error { s.thread.Stop(); return nil })
 	return s, nil
 }
 

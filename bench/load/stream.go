@@ -21,14 +21,14 @@ const streamBytes = 64 << 10
 // streamDriver pushes bytes through a TCP connection of the kernel and counts what was
 // acknowledged.
 type streamDriver struct {
-	thread *thread
+	thread *pin.Loop
 	fd     int
 	buffer []byte
 }
 
 // connectTCP connects from the calling thread's network namespace. It waits for somebody to listen,
 // while alive says that he may.
-func connectTCP(t *thread, to netip.AddrPort, alive func() error) (*streamDriver, error) {
+func connectTCP(t *pin.Loop, to netip.AddrPort, alive func() error) (*streamDriver, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("load: open a TCP socket: %w", err)
@@ -59,7 +59,7 @@ func (d *streamDriver) connect(to netip.AddrPort, alive func() error) error {
 }
 
 func (d *streamDriver) run(ctx context.Context, p Plan) (r Result, err error) {
-	d.thread.do(func() { r, err = d.push(ctx, p) })
+	d.thread.Do(func() { r, err = d.push(ctx, p) })
 	return r, errors.Join(err, ctx.Err())
 }
 

@@ -16,6 +16,10 @@ const (
 // Latency measures round trips of all contestants, in closed and open loop, with small and large
 // frames, and the bytes per second of TCP with and without an XDP program on its interface.
 func Latency(ctx context.Context, o Options) (*Session, error) {
+	return bench(ctx, o, latencySuite(o.Rate))
+}
+
+func latencySuite(rate uint64) suite {
 	names := []string{
 		nameFloor, nameDirect, nameMediated, nameMediatedUDP, nameBinary, nameAsavie, nameSpin,
 		nameBlock, nameGo, nameSpinBeside,
@@ -26,7 +30,7 @@ func Latency(ctx context.Context, o Options) (*Session, error) {
 			for _, name := range names {
 				k := report.Key{Name: name, Loop: loop, Bytes: frame, Unit: report.Nanoseconds}
 				if loop == report.Open {
-					k.Rate = o.Rate
+					k.Rate = rate
 				}
 				s.rows = append(s.rows, wanted{key: k})
 			}
@@ -50,15 +54,19 @@ func Latency(ctx context.Context, o Options) (*Session, error) {
 		{nameSpinBeside, nameSpin, report.P50, none},
 		{nameTCPBeside, nameTCP, report.P50, none},
 	}
-	return bench(ctx, o, s)
+	return s
 }
 
 // Throughput measures how many small frames per second one worker answers, with a full window of
 // requests outstanding.
 func Throughput(ctx context.Context, o Options) (*Session, error) {
+	return bench(ctx, o, throughputSuite(o.Window))
+}
+
+func throughputSuite(window int) suite {
 	s := suite{name: "throughput"}
 	for _, name := range []string{nameFloor, nameDirect, nameMediated, nameAsavie, nameSpin} {
-		s.rows = append(s.rows, wanted{window: o.Window, key: report.Key{Name: name,
+		s.rows = append(s.rows, wanted{window: window, key: report.Key{Name: name,
 			Loop: report.Window, Bytes: smallFrame, Unit: report.Frames}})
 	}
 	s.comparisons = []comparison{
@@ -67,5 +75,5 @@ func Throughput(ctx context.Context, o Options) (*Session, error) {
 		{nameAsavie, nameFloor, report.P50, report.Goal{}},
 		{nameMediated, nameSpin, report.P50, report.Goal{}},
 	}
-	return bench(ctx, o, s)
+	return s
 }
