@@ -84,10 +84,10 @@ func (o *echoOptions) parse() (*echo, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.wanted = append(e.wanted, service{etherType: t})
+		e.wanted = append(e.wanted, endpoint{etherType: t})
 	}
 	for _, p := range o.udp {
-		e.wanted = append(e.wanted, service{udp: p})
+		e.wanted = append(e.wanted, endpoint{udp: p})
 	}
 	if o.spin != "" {
 		t, err := parseSpin(o.spin)
@@ -151,13 +151,13 @@ func parseSpin(text string) (core.Time, error) {
 	return core.Time(d), nil
 }
 
-// service is one thing to serve: an EtherType, or a UDP port.
-type service struct {
+// endpoint is one thing to serve: an EtherType, or a UDP port.
+type endpoint struct {
 	etherType wire.EtherType
 	udp       uint16
 }
 
-func (s service) String() string {
+func (s endpoint) String() string {
 	if s.udp != 0 {
 		return fmt.Sprintf("UDP port %d", s.udp)
 	}

@@ -25,7 +25,7 @@ import (
 type echo struct {
 	attach    attach.Options
 	solo      string // interface of an iokernel inside this process
-	wanted    []service
+	wanted    []endpoint
 	reconnect bool
 	out, log  io.Writer
 	json      bool
@@ -92,11 +92,11 @@ func (e *echo) once(ctx context.Context) error {
 }
 
 // serve registers what is wanted, or everything that was granted.
-func (e *echo) serve(rt *attach.Runtime) ([]service, error) {
+func (e *echo) serve(rt *attach.Runtime) ([]endpoint, error) {
 	services := e.wanted
 	if len(services) == 0 {
 		for _, g := range rt.Grant().Endpoints {
-			s := service{etherType: wire.EtherType(g.EtherType), udp: g.UDP}
+			s := endpoint{etherType: wire.EtherType(g.EtherType), udp: g.UDP}
 			if !slices.Contains(services, s) { // a port may be granted at several addresses
 				services = append(services, s)
 			}
@@ -128,7 +128,7 @@ type ready struct {
 	UID       int      `json:"uid"`
 }
 
-func (e *echo) sayReady(g control.Grant, services []service) error {
+func (e *echo) sayReady(g control.Grant, services []endpoint) error {
 	r := ready{Event: "ready", Runtime: g.Runtime, Mode: string(g.Mode), Interface: g.Interface.Name,
 		Addresses: addresses(g.Interface.Addresses), UID: os.Getuid()}
 	for _, s := range services {

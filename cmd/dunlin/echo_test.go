@@ -12,14 +12,14 @@ import (
 func TestEchoOptions(t *testing.T) {
 	tests := []struct {
 		options echoOptions
-		wanted  []service
+		wanted  []endpoint
 		spin    attach.Spin
 		fails   string
 	}{
 		{options: echoOptions{}},
-		{options: echoOptions{raw: "0x88B5"}, wanted: []service{{etherType: 0x88b5}}},
+		{options: echoOptions{raw: "0x88B5"}, wanted: []endpoint{{etherType: 0x88b5}}},
 		{options: echoOptions{raw: "88b6", udp: ports{7, 9}},
-			wanted: []service{{etherType: 0x88b6}, {udp: 7}, {udp: 9}}},
+			wanted: []endpoint{{etherType: 0x88b6}, {udp: 7}, {udp: 9}}},
 		{options: echoOptions{raw: "IPv4"}, fails: `--raw "IPv4"`},
 		{options: echoOptions{raw: "0x12345"}, fails: "EtherType in hexadecimal"},
 		{options: echoOptions{spin: "50us"}, spin: attach.SpinFor(50 * core.Microsecond)},
@@ -28,7 +28,7 @@ func TestEchoOptions(t *testing.T) {
 		{options: echoOptions{spin: "50"}, fails: "want a duration"},
 		{options: echoOptions{spin: "-1s"}, fails: "want a duration"},
 		{options: echoOptions{solo: "eth1"}, fails: "add --raw or --udp"},
-		{options: echoOptions{solo: "eth1", udp: ports{7}}, wanted: []service{{udp: 7}}},
+		{options: echoOptions{solo: "eth1", udp: ports{7}}, wanted: []endpoint{{udp: 7}}},
 		{options: echoOptions{solo: "eth1", udp: ports{7}, reconnect: true}, fails: "--reconnect"},
 	}
 	for _, test := range tests {

@@ -24,6 +24,7 @@ const (
 	NetRaw         Capability = unix.CAP_NET_RAW
 	IPCLock        Capability = unix.CAP_IPC_LOCK
 	SysAdmin       Capability = unix.CAP_SYS_ADMIN
+	PerfMon        Capability = unix.CAP_PERFMON
 	BPF            Capability = unix.CAP_BPF
 )
 
@@ -39,6 +40,8 @@ func (c Capability) String() string {
 		return "CAP_IPC_LOCK"
 	case SysAdmin:
 		return "CAP_SYS_ADMIN"
+	case PerfMon:
+		return "CAP_PERFMON"
 	case BPF:
 		return "CAP_BPF"
 	}
@@ -48,9 +51,10 @@ func (c Capability) String() string {
 // Capabilities is an effective set, as in /proc/self/status.
 type Capabilities uint64
 
-// Has reports whether c is in the set. CAP_SYS_ADMIN stands for CAP_BPF, as in the kernel.
+// Has reports whether c is in the set. CAP_SYS_ADMIN stands for those that were split off it, as in
+// the kernel.
 func (s Capabilities) Has(c Capability) bool {
-	return s>>c&1 != 0 || c == BPF && s>>SysAdmin&1 != 0
+	return s>>c&1 != 0 || (c == BPF || c == PerfMon) && s>>SysAdmin&1 != 0
 }
 
 // Lacks lists those that are not in the set.
@@ -80,6 +84,21 @@ func parseEffective(status string) (Capabilities, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/self/status has no CapEff")
+}
+
+// Unlimited is the memory lock limit of a process without one.
+const Unlimited = unix.RLIM_INFINITY
+
+// LockLimit is how many bytes of memory a process of ours may lock, Unlimited with CAP_IPC_LOCK.
+func LockLimit(has Capabilities) (uint64, error) {
+	if has.Has(IPCLock) {
+		return Unlimited, nil
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit); err != nil {
+		return 0, fmt.Errorf("limit of locked memory: %w", err)
+	}
+	return limit.Cur, nil
 }
 
 // Release is the kernel's version: 6.18 of "6.18.44-generic".

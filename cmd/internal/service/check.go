@@ -22,7 +22,7 @@ var oldestKernel = machine.Release{Major: 5, Minor: 9}
 
 // preflight reports what no configuration can mend: this kernel, or the lack of capabilities. It
 // comes before anything that would fail for that reason with less to say.
-func preflight() error {
+func preflight(c *config.Config) error {
 	release, text, err := machine.Kernel()
 	if err != nil {
 		return err
@@ -31,7 +31,14 @@ func preflight() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(checkKernel(release, text), checkCapabilities(has))
+	limit, err := machine.LockLimit(has)
+	if err != nil {
+		return err
+	}
+	if err := checkKernel(release, text); err != nil {
+		return err
+	}
+	return errors.Join(checkCapabilities(has), checkLockLimit(limit, lockedBytes(c)))
 }
 
 func checkKernel(release machine.Release, text string) error {
@@ -43,12 +50,38 @@ func checkKernel(release machine.Release, text string) error {
 }
 
 func checkCapabilities(has machine.Capabilities) error {
-	lacks := has.Lacks(machine.NetAdmin, machine.BPF, machine.NetRaw)
+	// The verifier lets nobody without CAP_PERFMON subtract pointers, which is how the XDP program
+	// knows a frame's length.
+	lacks := has.Lacks(machine.NetAdmin, machine.BPF, machine.PerfMon, machine.NetRaw)
 	if len(lacks) == 0 {
 		return nil
 	}
 	return exit.As(exit.Denied, fmt.Errorf("lacks %v: run it as root, or as a service with "+
 		"AmbientCapabilities (see docs/iokernel.service)", lacks))
+}
+
+// lockedBytes is how much frame memory the kernel locks for us at least: of one queue, and of each
+// runtime that has its own. How many queues there are is not known before the interface is open.
+func lockedBytes(c *config.Config) uint64 {
+	queues := len(c.XDP.Queues.List)
+	if c.XDP.Queues.All {
+		queues = 1
+	}
+	bytes := queues * c.XDP.Frames * c.XDP.ChunkBytes
+	for _, r := range c.Runtimes {
+		if r.AllowDirect {
+			bytes += r.Frames * r.ChunkBytes
+		}
+	}
+	return uint64(bytes)
+}
+
+func checkLockLimit(limit, need uint64) error {
+	if limit >= need {
+		return nil
+	}
+	return exit.As(exit.Denied, fmt.Errorf("may lock %d bytes of memory (ulimit -l), and frame memory "+
+		"takes %d: give it CAP_IPC_LOCK, raise LimitMEMLOCK, or lower xdp.frames", limit, need))
 }
 
 // checkOnly does what can be done without changing anything: it prints what would hold, and looks

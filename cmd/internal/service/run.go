@@ -46,7 +46,7 @@ func run(ctx context.Context, flags *settings.Flags, stderr io.Writer) error {
 	for _, warning := range effective.Warnings {
 		s.log.Warn("iokernel: " + warning)
 	}
-	if err := preflight(); err != nil {
+	if err := preflight(&s.config); err != nil {
 		return err
 	}
 	pin.Procs(1)

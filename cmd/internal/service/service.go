@@ -48,7 +48,8 @@ func newRoot() *cobra.Command {
 		Short: "Own a network interface, and lend its frames to unprivileged applications",
 		Long: `iokernel owns a network interface. It attaches an XDP program that takes only what applications
 asked for, passes everything else to the kernel, and lets the applications that its configuration
-names attach through a socket. It needs CAP_NET_ADMIN, CAP_BPF and CAP_NET_RAW; root has them.
+names attach through a socket. It needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and, to lock
+frame memory, CAP_IPC_LOCK; root has them.
 
 Settings come from flags, over the environment (DUNLIN_XDP_MODE is --xdp-mode), over the file. Who
 may attach, and what they get, stands in the file only: iokernel --sample shows it.

@@ -62,12 +62,38 @@ func TestOldKernel(t *testing.T) {
 }
 
 func TestMissingCapabilities(t *testing.T) {
-	all := machine.Capabilities(1<<machine.NetAdmin | 1<<machine.BPF | 1<<machine.NetRaw)
+	all := machine.Capabilities(1<<machine.NetAdmin | 1<<machine.BPF | 1<<machine.PerfMon |
+		1<<machine.NetRaw)
 	if err := checkCapabilities(all); err != nil {
 		t.Error(err)
 	}
 	err := checkCapabilities(all &^ (1 << machine.BPF))
 	if exit.Of(err) != exit.Denied || !strings.Contains(err.Error(), "lacks [CAP_BPF]: run it as root") {
+		t.Errorf("got %v with code %d", err, exit.Of(err))
+	}
+}
+
+func TestLockLimit(t *testing.T) {
+	c := config.Default()
+	c.XDP.Frames, c.XDP.ChunkBytes = 1024, 4096
+	r := config.DefaultRuntime()
+	r.Frames, r.ChunkBytes, r.AllowDirect = 256, 2048, true
+	c.Runtimes = []config.Runtime{config.DefaultRuntime(), r}
+	need := lockedBytes(&c)
+	if want := uint64(1024*4096 + 256*2048); need != want {
+		t.Errorf("%d bytes are locked, want %d", need, want)
+	}
+	c.XDP.Queues = config.Queues{List: []int{0, 1, 2}}
+	if want := uint64(3*1024*4096 + 256*2048); lockedBytes(&c) != want {
+		t.Errorf("%d bytes are locked, want %d", lockedBytes(&c), want)
+	}
+	for _, limit := range []uint64{need, machine.Unlimited} {
+		if err := checkLockLimit(limit, need); err != nil {
+			t.Error(err)
+		}
+	}
+	err := checkLockLimit(need-1, need)
+	if exit.Of(err) != exit.Denied || !strings.Contains(err.Error(), "CAP_IPC_LOCK") {
 		t.Errorf("got %v with code %d", err, exit.Of(err))
 	}
 }
