@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +43,8 @@ func play(role, socket, name string, direct bool, args []string) error {
 	switch role {
 	case "echo":
 		return playEcho(socket, name, direct)
+	case "hostile":
+		return playHostile(socket, name, args[0], args[1:])
 	}
 	return fmt.Errorf("no role %s", role)
 }
@@ -117,12 +118,4 @@ func (c *child) wait(t *testing.T) string {
 		words = append(words, err.Error())
 	}
 	return strings.Join(words, "\n")
-}
-
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		panic(err)
-	}
-	return n
 }

@@ -1,0 +1,282 @@
+package daemon
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dunlin-io/dunlin/bench/lab"
+	"github.com/dunlin-io/dunlin/dataplane"
+	"github.com/dunlin-io/dunlin/dataplane/attach"
+	"github.com/dunlin-io/dunlin/dataplane/wire"
+	"github.com/dunlin-io/dunlin/iokernel"
+	"github.com/dunlin-io/dunlin/iokernel/config"
+)
+
+const (
+	otherName                = "other" // a runtime beside "echo"
+	otherType wire.EtherType = 0x88B8
+	otherPort                = 7778
+
+	vandals = 20 // seeds
+)
+
+// withOther adds a second runtime.
+func withOther(o *Options) {
+	r := o.Config.Runtimes[0]
+	r.Name = otherName
+	r.Endpoints = []config.Endpoint{{EtherType: uint16(otherType)}, {UDP: otherPort}}
+	small(&r)
+	o.Config.Runtimes = append(o.Config.Runtimes, r)
+}
+
+// book is a log to look things up in.
+type book struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *book) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(line)
+}
+
+// take returns what was written since the last take.
+func (b *book) take() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.text.Reset()
+	return b.text.String()
+}
+
+// client asks the echo runtime without a pause and wants every answer.
+type client struct {
+	conn    net.Conn
+	asked   int
+	longest time.Duration
+	err     error
+	ended   sync.WaitGroup
+}
+
+// answerWithin is what is too long for an answer, on a machine with everything on two CPUs. (guess)
+const answerWithin = time.Second
+
+func startClient(t *testing.T, l *lab.Lab) *client {
+	t.Helper()
+	c := &client{conn: dial(t, l, netip.AddrPortFrom(l.End(lab.B).IPv4, echoPort))}
+	c.ended.Go(func() {
+		for c.err == nil {
+			c.err = c.ask()
+		}
+	})
+	return c
+}
+
+func (c *client) ask() error {
+	start := time.Now()
+	if err := c.conn.SetDeadline(start.Add(answerWithin)); err != nil {
+		return err
+	}
+	want, got := fmt.Appendf(nil, "question %d", c.asked), make([]byte, 64)
+	if _, err := c.conn.Write(want); err != nil {
+		return err
+	}
+	n, err := c.conn.Read(got)
+	if err == nil && !bytes.Equal(got[:n], want) {
+		err = fmt.Errorf("asked %q, was answered %q", want, got[:n])
+	}
+	c.asked++
+	c.longest = max(c.longest, time.Since(start))
+	return err
+}
+
+// stop ends the client and fails the test if a question was not answered.
+func (c *client) stop(t *testing.T) {
+	t.Helper()
+	c.conn.Close()
+	c.ended.Wait()
+	if !strings.Contains(c.err.Error(), net.ErrClosed.Error()) {
+		t.Errorf("the runtime beside it failed after %d answers: %v", c.asked, c.err)
+	}
+	t.Logf("%d answers beside it, the slowest after %v", c.asked, c.longest)
+}
+
+// TestHostileRuntimesAreEvicted has a process of nobody break every rule of the rings. It learns why it
+// is cut off, the log says so, and a runtime beside it does not notice.
+func TestHostileRuntimesAreEvicted(t *testing.T) {
+	l := newLab(t, lab.PairOptions{Neighbours: true})
+	log := &book{}
+	d := startDaemon(t, l, func(o *Options) {
+		withOther(o)
+		forNobody(t, o)
+		o.Log = slog.New(slog.NewTextHandler(log, nil))
+	})
+	runEcho(t, attach.Options{Name: "echo", Socket: d.Socket()})
+	victim := startClient(t, l)
+	startTraffic(t, l, otherPort)
+	for _, deed := range deeds() {
+		t.Run(deed.name, func(t *testing.T) {
+			log.take()
+			c := startChild(t, "hostile", d.Socket(), otherName, modeMediated, deed.name)
+			want := "control: evicted by the iokernel: it " + deed.want.String()
+			if got := c.wait(t); got != want {
+				t.Errorf("it learned %q, want %q", got, want)
+			}
+			await(t, "detached", func() bool { return d.attachmentOf(otherName) == nil })
+			wantLog := fmt.Sprintf("msg=\"iokernel: runtime evicted\" runtime=%s pid=%d uid=%d reason=%q",
+				otherName, c.cmd.Process.Pid, nobody, deed.want.String())
+			if text := log.take(); !strings.Contains(text, wantLog) {
+				t.Errorf("log:\n%s\nwant %s", text, wantLog)
+			}
+			if err := d.conserved(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for seed := range vandals {
+		t.Run(fmt.Sprintf("%s, seed %d", vandal, seed), func(t *testing.T) {
+			c := startChild(t, "hostile", d.Socket(), otherName, modeMediated, vandal, strconv.Itoa(seed))
+			if got := c.wait(t); !strings.HasPrefix(got, "control: evicted by the iokernel: it ") {
+				t.Errorf("it learned %q", got)
+			}
+			await(t, "detached", func() bool { return d.attachmentOf(otherName) == nil })
+			if err := d.conserved(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	victim.stop(t)
+}
+
+// attachmentOf is what a runtime has, nil if it is not attached.
+func (d *Daemon) attachmentOf(name string) *attachment {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range d.attached {
+		if a.config.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// conserved audits the iokernel's own memory.
+func (d *Daemon) conserved() (err error) {
+	d.loop.Do(func() {
+		p := d.queues[0].port
+		err = conserved("iokernel", p.Cache().Pool(), p.Cache(), p.Lent(), d.dataplane.Held(0))
+	})
+	return err
+}
+
+// forgery is a frame that a runtime sends, how often, and what becomes of it.
+type forgery struct {
+	name  string
+	count int
+	want  iokernel.Drop
+	frame func(b []byte) int
+}
+
+func forgeries(l *lab.Lab) []forgery {
+	a, b := l.End(lab.A), l.End(lab.B)
+	ours, peer, foreign := wire.MAC(b.MAC), wire.MAC(a.MAC), wire.MAC{2, 0, 0, 0, 0, 9}
+	raw := func(dst, src wire.MAC, t wire.EtherType) func([]byte) int {
+		return func(b []byte) int { wire.PutEthernet(b, dst, src, t); return minFrame }
+	}
+	udp := func(dst wire.MAC, src, to netip.AddrPort) func([]byte) int {
+		f := wire.UDPFlow{SrcMAC: ours, DstMAC: dst, Src: wire.UDPAddrFrom(src), Dst: wire.UDPAddrFrom(to)}
+		return func(b []byte) int { return wire.PutUDP(b, &f, 18).Len() }
+	}
+	at := netip.AddrPortFrom
+	client := at(a.IPv4, 40000)
+	return []forgery{
+		{"honest raw", 11, iokernel.DropNone, raw(peer, ours, otherType)},
+		{"honest udp", 12, iokernel.DropNone, udp(peer, at(b.IPv4, otherPort), client)},
+		{"honest udp6", 13, iokernel.DropNone, udp(peer, at(b.IPv6, otherPort), at(a.IPv6, 40000))},
+		{"another's MAC", 3, iokernel.DropForeignMAC, raw(peer, foreign, otherType)},
+		{"another runtime's EtherType", 4, iokernel.DropForeignSource, raw(peer, ours, echoType)},
+		{"nobody's EtherType", 5, iokernel.DropForeignSource, raw(peer, ours, foreignType)},
+		{"ARP", 6, iokernel.DropForeignSource, raw(peer, ours, wire.EtherTypeARP)},
+		{"a VLAN tag", 7, iokernel.DropSendMalformed, raw(peer, ours, wire.EtherTypeVLAN)},
+		{"another runtime's port", 8, iokernel.DropForeignSource, udp(peer, at(b.IPv4, echoPort), client)},
+		{"another host's address", 9, iokernel.DropForeignSource, udp(peer, at(a.IPv4, otherPort), client)},
+		{"a broken IPv4 header", 10, iokernel.DropSendMalformed, raw(peer, ours, wire.EtherTypeIPv4)},
+		{"too long", 14, iokernel.DropSendTooLong, func(b []byte) int {
+			wire.PutEthernet(b, peer, ours, otherType)
+			return dataplane.DefaultMTU + wire.EthernetBytes + 1
+		}},
+		{"a port of this host that nobody has", 15, iokernel.DropNoLocal,
+			udp(ours, at(b.IPv4, otherPort), at(b.IPv4, 9))},
+	}
+}
+
+// TestForgedFramesAreDropped sends what a runtime may not: each frame is counted under its reason, none
+// reaches the wire, and the runtime keeps its attachment.
+func TestForgedFramesAreDropped(t *testing.T) {
+	l := newLab(t, lab.PairOptions{Neighbours: true})
+	d := startDaemon(t, l, withOther)
+	runEcho(t, attach.Options{Name: "echo", Socket: d.Socket()})
+	r, err := openRaw(d.Socket(), otherName, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := r.makeWorker(nil); err != nil {
+		t.Fatal(err)
+	}
+	before := veth(t, l, lab.A)
+	var want iokernel.RuntimeCounters
+	sent := uint64(0)
+	for _, f := range forgeries(l) {
+		for range f.count {
+			index, ok := r.cache.Alloc()
+			if !ok {
+				t.Fatal("no chunk")
+			}
+			clear(r.cache.Pool().Chunk(index))
+			n := f.frame(r.cache.Pool().Chunk(index))
+			if r.port.Send([]dataplane.Frame{{Index: index, Len: uint16(n)}}) != 1 {
+				t.Fatal("the ring is full")
+			}
+		}
+		r.port.Flush()
+		if sent += uint64(f.count); f.want == iokernel.DropNone {
+			want.TxPackets += uint64(f.count)
+		} else {
+			want.Drops[f.want] += uint64(f.count)
+		}
+	}
+	var got iokernel.RuntimeCounters
+	await(t, "all was looked at", func() bool {
+		d.loop.Do(func() { got = d.attachmentOf(otherName).runtime.Counters() })
+		n := got.TxPackets
+		for _, c := range got.Drops {
+			n += c
+		}
+		return n == sent
+	})
+	if got.TxPackets != want.TxPackets || got.Drops != want.Drops {
+		t.Errorf("%d sent, dropped %v, want %d and %v", got.TxPackets, got.Drops, want.TxPackets, want.Drops)
+	}
+	if n := veth(t, l, lab.A).received - before.received; n != want.TxPackets {
+		t.Errorf("%d frames on the wire, want %d", n, want.TxPackets)
+	}
+	select {
+	case <-r.client.Done():
+		t.Errorf("evicted: %v", r.client.Wait())
+	default:
+	}
+	exchange(t, l, l.End(lab.B).IPv4, 10)
+}
