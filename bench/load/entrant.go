@@ -252,7 +252,7 @@ func (e *entrant) await(ctx context.Context) error {
 		r, err := d.run(ctx, first)
 		switch {
 		case err != nil:
-			return fmt.Errorf("load: %s: %w", e.name, err)
+			return fmt.Errorf("%s: %w", e.name, err)
 		case len(r.Samples) > 0:
 			return nil
 		}
@@ -261,7 +261,7 @@ func (e *entrant) await(ctx context.Context) error {
 		}
 		switch {
 		case err != nil:
-			return fmt.Errorf("load: %s: %w", e.name, err)
+			return fmt.Errorf("%s: %w", e.name, err)
 		case time.Since(start) > answerPatience:
 			return fmt.Errorf("load: %s does not answer within %v", e.name, answerPatience)
 		}
