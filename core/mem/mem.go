@@ -1,9 +1,9 @@
 // Package mem is the door to shared memory: memfds that are sealed so that nobody who is handed one
 // can shrink it under somebody else's feet (a SIGBUS) or grow it beyond its account.
 //
-// Create is for the side that owns the memory (the iokernel); Map is for the side that was handed the
-// file. Both are control-plane calls. The mapping lives until Close; whoever holds slices of Bytes
-// must have stopped using them.
+// Create is for the side that owns the memory (the iokernel); Map is for the side that was handed
+// the file. Both are control-plane calls. The mapping lives until Close; whoever holds slices of
+// Bytes must have stopped using them.
 package mem
 
 import (
@@ -26,8 +26,8 @@ type Memory struct {
 // name is for /proc only. The memory is zero.
 func Create(name string, size int) (*Memory, error) {
 	if size <= 0 || size%os.Getpagesize() != 0 {
-		return nil, fmt.Errorf("mem: create %s: %d bytes: want a positive multiple of the page size %d",
-			name, size, os.Getpagesize())
+		return nil, fmt.Errorf("mem: create %s: %d bytes: want a positive multiple of the page "+
+			"size %d", name, size, os.Getpagesize())
 	}
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
@@ -45,8 +45,8 @@ func Create(name string, size int) (*Memory, error) {
 	return mapFile(file, size)
 }
 
-// Map maps a memory that somebody else created. It takes ownership of file, also on error. It refuses
-// a file that is not sealed against shrinking or that has another size.
+// Map maps a memory that somebody else created. It takes ownership of file, also on error. It
+// refuses a file that is not sealed against shrinking or that has another size.
 func Map(file *os.File, size int) (*Memory, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {

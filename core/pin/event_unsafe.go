@@ -8,12 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Event is an eventfd: a doorbell that any thread or process that has it can ring.
+// Event is an eventfd: a doorbell that any thread or process that has it can ring. Who cannot trust
+// those who ring can still drain it without ever blocking; who cannot trust those who drain rings a
+// Bell.
 type Event struct {
 	file *os.File
 	fd   int
 	one  [8]byte // what Signal writes
-	sink [8]byte // what Drain reads; the drainer's
+	sink [512]byte
+	read unix.Iovec // of sink, the drainer's
 }
 
 // NewEvent makes an event.
@@ -25,23 +28,29 @@ func NewEvent() (*Event, error) {
 	return OpenEvent(os.NewFile(uintptr(fd), "eventfd")), nil
 }
 
-// OpenEvent takes over an eventfd that somebody else made and handed to us.
+// OpenEvent takes over an eventfd, or a Bell's end, that somebody else made and handed to us.
 func OpenEvent(f *os.File) *Event {
 	// os.File.Fd sets the descriptor to blocking mode; ours must not block in Signal or Drain.
 	e := &Event{file: f, fd: int(f.Fd())}
 	_ = unix.SetNonblock(e.fd, true)
 	e.one[0] = 1
+	e.read.Base = &e.sink[0]
+	e.read.SetLen(len(e.sink))
 	return e
 }
 
-// Signal rings. It does not block, and many rings before a Drain are one.
+// Signal rings. Many rings before a Drain are one. It does not block unless somebody else who has the
+// eventfd wants it to.
 func (e *Event) Signal() {
 	unix.RawSyscall(unix.SYS_WRITE, uintptr(e.fd), uintptr(unsafe.Pointer(&e.one)), 8)
 }
 
-// Drain resets it.
+// Drain resets it. It does not block, even if somebody else who has the file drained it first and
+// cleared O_NONBLOCK, which all who have it share: RWF_NOWAIT is for this call alone. Position -1 is
+// the only one that a file without positions has.
 func (e *Event) Drain() {
-	unix.RawSyscall(unix.SYS_READ, uintptr(e.fd), uintptr(unsafe.Pointer(&e.sink)), 8)
+	unix.RawSyscall6(unix.SYS_PREADV2, uintptr(e.fd), uintptr(unsafe.Pointer(&e.read)), 1,
+		^uintptr(0), ^uintptr(0), unix.RWF_NOWAIT)
 }
 
 // FD is the descriptor to poll.

@@ -83,6 +83,9 @@ func (s *Session) serve(h Handler) {
 		ctx, cancel := context.WithTimeout(s.server.context, answerWithin)
 		reply, files, err := s.answer(ctx, h, m, &attached)
 		cancel()
+		if reason, _ := s.ending(); reason != "" && err != nil {
+			break // the end explains the failure
+		}
 		if err != nil {
 			s.refuse(refusalOf(err))
 			if breaksRules(err) {
@@ -162,8 +165,10 @@ func (s *Session) attach(ctx context.Context, h Handler, hello Hello, attached *
 	s.server.log.Info("control: attached", "runtime", hello.Runtime, "mode", hello.Mode,
 		"pid", s.peer.PID, "uid", s.peer.UID)
 	if len(a.Files) != len(a.Grant.FDs) {
-		return nil, nil, fmt.Errorf("control: grant of %s: %d files with %d names", hello.Runtime,
+		err := fmt.Errorf("control: grant of %s: %d files with %d names", hello.Runtime,
 			len(a.Files), len(a.Grant.FDs))
+		s.Evict(err.Error())
+		return nil, nil, err
 	}
 	if s.peer.pidfd != nil {
 		s.server.running.Add(1) // we are one of those that Close waits for, so it is not at 0
@@ -180,7 +185,7 @@ func (s *Session) attach(ctx context.Context, h Handler, hello Hello, attached *
 // breaksRules reports whether a request was no honest mistake: such a connection is closed.
 func breaksRules(err error) bool {
 	code := refusalOf(err).Code
-	return code == CodeMalformed || code == CodeVersion || code == CodeOrder || code == CodeInternal
+	return code == CodeMalformed || code == CodeVersion || code == CodeOrder
 }
 
 // refuse tells the client and whoever watches us.

@@ -67,8 +67,8 @@ func (s sheet) String() string {
 	return b.String()
 }
 
-// total joins stages into one: what came to the first, what the last passed on, and every line on the
-// way that is an end.
+// total joins stages into one: what came to the first, what the last passed on, and every line on
+// the way that is an end.
 func total(name string, stages []sheet) sheet {
 	t := sheet{stage: name, came: stages[0].came}
 	last := stages[len(stages)-1].left[0]

@@ -19,7 +19,8 @@ import (
 // arguments are the control socket, the runtime's name and the mode, and what the role wants.
 const roleEnv = "DUNLIN_DAEMON_TEST_ROLE"
 
-// nobody is the user and group of those processes: no capabilities, nothing on the machine is theirs.
+// nobody is the user and group of those processes: no capabilities, nothing on the machine is
+// theirs.
 const nobody = 65534
 
 const (

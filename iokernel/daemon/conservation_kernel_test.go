@@ -176,9 +176,9 @@ func (s *soak) thread(on bool) bool {
 	return true
 }
 
-// TestFramesAreConserved sends frames of all kinds and sizes while one stage after the other cannot
-// keep up. Each frame must then have been delivered, or be counted under exactly one name, and every
-// frame of every memory must be in exactly one place.
+// TestFramesAreConserved sends frames of all kinds and sizes while one stage after the other
+// cannot keep up. Each frame must then have been delivered, or be counted under exactly one name,
+// and every frame of every memory must be in exactly one place.
 func TestFramesAreConserved(t *testing.T) {
 	frames := soakFrames
 	if text := os.Getenv(soakEnv); text != "" {

@@ -11,9 +11,9 @@
 //	      ├───── neigh: addresses and link of the interface -> XDP program, Dataplane
 //	      └───── metrics: snapshots, on request
 //
-// Everything but the loop is control plane. It reaches the Dataplane through the loop's Do, which runs
-// a function between two polls. Close takes everything down again; so does the death of the process,
-// because program, sockets and memory all hang on descriptors.
+// Everything but the loop is control plane. It reaches the Dataplane through the loop's Do, which
+// runs a function between two polls. Close takes everything down again; so does the death of the
+// process, because program, sockets and memory all hang on descriptors.
 package daemon
 
 import (
@@ -40,7 +40,8 @@ type Options struct {
 	Log    *slog.Logger  // nil: no log
 	Build  string        // version, for status and metrics
 
-	// Inside runs a function in the network namespace of the interface; nil if that is the process's.
+	// Inside runs a function in the network namespace of the interface; nil if that is the
+	// process's.
 	Inside func(func() error) error
 	// Private leaves out control socket and metrics: for an iokernel inside an application.
 	Private bool
@@ -99,6 +100,10 @@ func Start(o Options) (_ *Daemon, err error) {
 	if err := d.placeLoop(); err != nil {
 		return nil, err
 	}
+	// First, so that a second iokernel learns that it is one, and not that its ports are taken.
+	if err := d.listen(); err != nil {
+		return nil, err
+	}
 	if err := o.Inside(d.openNetwork); err != nil {
 		return nil, err
 	}
@@ -109,9 +114,6 @@ func Start(o Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	if err := d.openMetrics(); err != nil {
-		return nil, err
-	}
-	if err := d.listen(); err != nil {
 		return nil, err
 	}
 	d.run(ctx)

@@ -109,8 +109,8 @@ func (c *client) stop(t *testing.T) {
 	t.Logf("%d answers beside it, the slowest after %v", c.asked, c.longest)
 }
 
-// TestHostileRuntimesAreEvicted has a process of nobody break every rule of the rings. It learns why it
-// is cut off, the log says so, and a runtime beside it does not notice.
+// TestHostileRuntimesAreEvicted has a process of nobody break every rule of the rings. It learns
+// why it is cut off, the log says so, and a runtime beside it does not notice.
 func TestHostileRuntimesAreEvicted(t *testing.T) {
 	l := newLab(t, lab.PairOptions{Neighbours: true})
 	log := &book{}
@@ -218,8 +218,8 @@ func forgeries(l *lab.Lab) []forgery {
 	}
 }
 
-// TestForgedFramesAreDropped sends what a runtime may not: each frame is counted under its reason, none
-// reaches the wire, and the runtime keeps its attachment.
+// TestForgedFramesAreDropped sends what a runtime may not: each frame is counted under its
+// reason, none reaches the wire, and the runtime keeps its attachment.
 func TestForgedFramesAreDropped(t *testing.T) {
 	l := newLab(t, lab.PairOptions{Neighbours: true})
 	d := startDaemon(t, l, withOther)

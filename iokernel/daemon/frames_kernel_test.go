@@ -92,7 +92,8 @@ func (p *pattern) of(m mark) []byte {
 	return p[at : at+uint64(m.size)]
 }
 
-// pickSize draws a size: half up to an ordinary MTU, a quarter small, a quarter up to the jumbo MTU.
+// pickSize draws a size: half up to an ordinary MTU, a quarter small, a quarter up to the jumbo
+// MTU.
 func pickSize(r *rand.Rand) int {
 	switch r.IntN(4) {
 	case 0:

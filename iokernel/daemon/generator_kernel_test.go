@@ -23,8 +23,8 @@ const (
 	stallAfter      = time.Second // without a reply: what is out was lost, or nobody woke up (guess)
 )
 
-// generator sends frames of all kinds from end A, over a socket of its own that takes everything that
-// arrives there, and checks what comes back. It belongs to the test's goroutine.
+// generator sends frames of all kinds from end A, over a socket of its own that takes everything
+// that arrives there, and checks what comes back. It belongs to the test's goroutine.
 type generator struct {
 	t       *testing.T
 	lab     *lab.Lab
@@ -191,8 +191,8 @@ func (g *generator) recv() bool {
 	return n > 0
 }
 
-// steady sends n frames of mixed kinds, of which at most window wait for their reply, and returns how
-// often nothing came back for a while.
+// steady sends n frames of mixed kinds, of which at most window wait for their reply, and returns
+// how often nothing came back for a while.
 func (g *generator) steady(n, window int, pick func(*rand.Rand) kind) (stalls int) {
 	out, answers := 0, g.answers()
 	for progress := time.Now(); n > 0 || out > 0; {

@@ -30,7 +30,8 @@ type attachment struct {
 	cut     bool // evicted: its reason is on the way
 }
 
-// owner is who attached: a session of the control socket, or the application around a solo iokernel.
+// owner is who attached: a session of the control socket, or the application around a solo
+// iokernel.
 type owner interface{ Evict(reason string) }
 
 // files are what goes to the runtime, with the names it finds them under.
@@ -60,8 +61,8 @@ func (d *Daemon) attach(by owner, peer control.Credentials, h control.Hello) (
 	}
 	for _, o := range d.attached {
 		if o.config == a.config {
-			return nil, f, control.Refuse(control.CodeBusy, "runtime %s is attached already, by pid %d: "+
-				"stop that one, or configure another name", h.Runtime, o.peer.PID)
+			return nil, f, control.Refuse(control.CodeBusy, "runtime %s is attached already, by pid "+
+				"%d: stop that one, or configure another name", h.Runtime, o.peer.PID)
 		}
 	}
 	defer func() {
@@ -97,7 +98,8 @@ func (d *Daemon) grantFor(a *attachment) control.Grant {
 		g.Spin = spinForever
 	}
 	for w := range c.Workers {
-		g.Workers = append(g.Workers, control.WorkerGrant{Worker: w, CPU: d.workerCPU(c, w), Queue: -1})
+		g.Workers = append(g.Workers, control.WorkerGrant{Worker: w, CPU: d.workerCPU(c, w),
+			Queue: -1})
 	}
 	return g
 }
@@ -122,8 +124,8 @@ func (d *Daemon) workerCPU(c *config.Runtime, worker int) int {
 // openMediated makes the shared memory and attaches it to the Dataplane.
 func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 	if len(d.queues) == 0 {
-		return f, control.Refuse(control.CodeBusy, "all queues of the interface are direct runtimes' "+
-			"or busy: mediated runtimes need one that the iokernel serves")
+		return f, control.Refuse(control.CodeBusy, "all queues of the interface are direct "+
+			"runtimes' or busy: mediated runtimes need one that the iokernel serves")
 	}
 	c := a.config
 	layout, err := dataplane.NewLayout(dataplane.LayoutConfig{Workers: c.Workers,
@@ -201,8 +203,8 @@ func (d *Daemon) openDirect(a *attachment) (f files, err error) {
 	n := uint32(c.RingEntries)
 	a.grant.Layout = control.Layout{Workers: c.Workers, RingEntries: n, ChunkBytes: c.ChunkBytes,
 		Chunks: c.Frames, Bytes: uint64(bytes)}
-	a.grant.Direct = &control.DirectGrant{FillEntries: n, CompletionEntries: n, RxEntries: n, TxEntries: n,
-		ZeroCopy: a.sockets[0].ZeroCopy(), NeedWakeup: true, MultiBuffer: d.nic.Frags()}
+	a.grant.Direct = &control.DirectGrant{FillEntries: n, CompletionEntries: n,
+		RxEntries: n, TxEntries: n, ZeroCopy: a.sockets[0].ZeroCopy(), NeedWakeup: true, MultiBuffer: d.nic.Frags()}
 	return f, nil
 }
 

@@ -9,9 +9,12 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dunlin-io/dunlin/core/ring"
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/iokernel"
+	"github.com/dunlin-io/dunlin/iokernel/control"
 )
 
 // The rings of a port in the order in which they lie in the shared memory.
@@ -178,6 +181,24 @@ func (h *hostile) vandalize(seed uint64) {
 	}
 }
 
+// block has the iokernel's next wake-up of us wait for ever, if what it writes to is ours to set.
+func (h *hostile) block() error {
+	f := h.files[control.FileWorker(0)]
+	fd := int(f.Fd())
+	if err := unix.SetNonblock(fd, false); err != nil {
+		return err
+	}
+	full := make([]byte, 8)
+	binary.NativeEndian.PutUint64(full, ^uint64(0)-1)
+	if _, err := unix.Write(fd, full); err != nil {
+		return err
+	}
+	binary.NativeEndian.PutUint32(h.at(ringRx, ring.Standard().Flags), 1)
+	h.lend(h.chunks(int(h.size))...)
+	time.Sleep(time.Second)
+	return nil
+}
+
 // playHostile does one deed and reports how it ended.
 func playHostile(socket, name, what string, args []string) error {
 	r, err := openRaw(socket, name, false)
@@ -192,6 +213,10 @@ func playHostile(socket, name, what string, args []string) error {
 		}
 		newHostile(r).vandalize(seed)
 		fmt.Println(r.client.Wait())
+		return r.close()
+	}
+	if what == "block" {
+		fmt.Println(newHostile(r).block())
 		return r.close()
 	}
 	for _, d := range deeds() {

@@ -15,8 +15,8 @@ import (
 	"github.com/dunlin-io/dunlin/xdp/sock"
 )
 
-// rawRuntime is a runtime with one worker that was made by hand from what the iokernel handed out, for
-// tests that do with it what package attach never would.
+// rawRuntime is a runtime with one worker that was made by hand from what the iokernel handed
+// out, for tests that do with it what package attach never would.
 type rawRuntime struct {
 	client *control.Client
 	grant  control.Grant

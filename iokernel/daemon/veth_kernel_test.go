@@ -35,7 +35,8 @@ func veth(t *testing.T, l *lab.Lab, side lab.Side) (c vethCounters) {
 			return err
 		}
 		s := link.Attrs().Statistics
-		// rx_dropped of netlink would not do: the stack counts what it has no use for there as well.
+		// rx_dropped of netlink would not do: the stack counts what it has no use for there as
+		// well.
 		c = vethCounters{received: s.RxPackets, txLost: s.TxDropped, rxLost: driver["rx_queue_0_drops"]}
 		return nil
 	})
@@ -55,8 +56,8 @@ const (
 	threadedEnabled = 1
 )
 
-// setThreaded has a kernel thread receive at an end, or again whoever sends: with a thread, the ring
-// between the ends fills up when the sender is faster, as it does between two machines.
+// setThreaded has a kernel thread receive at an end, or again whoever sends: with a thread, the
+// ring between the ends fills up when the sender is faster, as it does between two machines.
 func setThreaded(l *lab.Lab, side lab.Side, on bool) error {
 	value := uint32(threadedOff)
 	if on {
