@@ -32,7 +32,8 @@ func (d *Daemon) policy() control.Policy {
 	var p control.Policy
 	for _, r := range d.o.Config.Runtimes {
 		p.Rules = append(p.Rules, control.Rule{Runtime: r.Name,
-			UIDs: ids(r.UIDs), GIDs: ids(r.GIDs), AllowDirect: r.AllowDirect, Endpoints: controlEndpoints(r.Endpoints)})
+			UIDs: ids(r.UIDs), GIDs: ids(r.GIDs), AllowDirect: r.AllowDirect,
+			Endpoints: controlEndpoints(r.Endpoints)})
 	}
 	if g := d.o.Config.Control.Group; g.Known {
 		p.StatusGIDs = []uint32{g.ID}

@@ -61,8 +61,8 @@ func (d *Daemon) attach(by owner, peer control.Credentials, h control.Hello) (
 	}
 	for _, o := range d.attached {
 		if o.config == a.config {
-			return nil, f, control.Refuse(control.CodeBusy, "runtime %s is attached already, by pid "+
-				"%d: stop that one, or configure another name", h.Runtime, o.peer.PID)
+			return nil, f, control.Refuse(control.CodeBusy, "runtime %s is attached already, by "+
+				"pid %d: stop that one, or configure another name", h.Runtime, o.peer.PID)
 		}
 	}
 	defer func() {
@@ -204,7 +204,8 @@ func (d *Daemon) openDirect(a *attachment) (f files, err error) {
 	a.grant.Layout = control.Layout{Workers: c.Workers, RingEntries: n, ChunkBytes: c.ChunkBytes,
 		Chunks: c.Frames, Bytes: uint64(bytes)}
 	a.grant.Direct = &control.DirectGrant{FillEntries: n, CompletionEntries: n,
-		RxEntries: n, TxEntries: n, ZeroCopy: a.sockets[0].ZeroCopy(), NeedWakeup: true, MultiBuffer: d.nic.Frags()}
+		RxEntries: n, TxEntries: n, ZeroCopy: a.sockets[0].ZeroCopy(), NeedWakeup: true,
+		MultiBuffer: d.nic.Frags()}
 	return f, nil
 }
 

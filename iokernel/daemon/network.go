@@ -202,7 +202,8 @@ func (d *Daemon) Line() string {
 		buffers = "multi-buffer"
 	}
 	line := fmt.Sprintf("%s (%s, MTU %d): XDP %s, %s, %s, queues %s of %d, %d frames of %d B, "+
-		"CPU %d, %s", f.Interface, f.Driver, f.MTU, d.nic.Mode(), copies, buffers, config.FormatList(numbers),
+		"CPU %d, %s", f.Interface, f.Driver, f.MTU, d.nic.Mode(), copies, buffers,
+		config.FormatList(numbers),
 		f.Queues, frames, d.o.Config.XDP.ChunkBytes, d.cpu, idle)
 	var why []string
 	for _, fb := range d.nic.Fallbacks() {
