@@ -144,7 +144,7 @@ type parkingDriver struct {
 }
 
 // glanceEvery is how often a parked loop is woken to notice a loss.
-const glanceEvery = time.Duration(lostAfter)
+const glanceEvery = time.Duration(lookAfter)
 
 func (d parkingDriver) run(_ context.Context, p Plan) (Result, error) {
 	p.Patient = true

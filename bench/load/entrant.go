@@ -246,7 +246,8 @@ func (e *entrant) await(ctx context.Context) error {
 			return nil // a stream, which is connected
 		}
 	}
-	first := Plan{Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond}
+	first := Plan{Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond,
+		GiveUp: awaitGiveUp}
 	start := time.Now()
 	for {
 		r, err := d.run(ctx, first)
@@ -269,5 +270,8 @@ func (e *entrant) await(ctx context.Context) error {
 	}
 }
 
-// awaitBytes is the frame of a first request.
-const awaitBytes = 64
+// A first request: a small frame, and soon another one.
+const (
+	awaitBytes  = 64
+	awaitGiveUp = 50 * core.Millisecond
+)

@@ -226,7 +226,8 @@ func TestChunksAreConserved(t *testing.T) {
 	a.spoil, b.spoil = drop, drop
 	a.take, b.take = 7, 11
 	g := NewGenerator(client, 1<<16)
-	p := Plan{Loop: report.Window, Window: 256, Bytes: 64, Measure: 300 * core.Millisecond}
+	p := Plan{Loop: report.Window, Window: 256, Bytes: 64, Measure: 300 * core.Millisecond,
+		GiveUp: testGiveUp}
 	if err := g.Begin(p, nil); err != nil {
 		t.Fatal(err)
 	}
