@@ -10,7 +10,9 @@ import (
 // of every queue and sends it. Its unit of work is frames moved.
 //
 // What was received is published before anything is transmitted: workers begin with it while we
-// copy and while the link sends, which may be a system call.
+// copy and while the link sends, which may be a system call. Chunks that were sent go back in
+// batches, or when there is nothing else to do: nobody waits for them, and the store would hold up
+// the next packet until the worker's core gave the line away.
 func (d *Dataplane) Poll(core.Time) (work int) {
 	for _, q := range d.queues {
 		work += d.receive(q)
@@ -21,12 +23,18 @@ func (d *Dataplane) Poll(core.Time) (work int) {
 		work += q.send()
 	}
 	d.publish()
+	if work == 0 && d.withheld > 0 {
+		work = d.settle()
+	}
 	return work
 }
 
 // Next is at once while packets wait for a link that was full, soon while a worker must reap its
 // completions first, otherwise never: all else is input.
 func (d *Dataplane) Next(now core.Time) core.Time {
+	if d.withheld > 0 {
+		return now
+	}
 	next := core.Never
 	for _, q := range d.queues {
 		if q.backlog > 0 {
@@ -113,10 +121,21 @@ func (d *Dataplane) publish() {
 	for _, p := range d.dirty {
 		p.dirty = false
 		if !p.cut {
-			p.publish()
+			d.withheld += p.publish()
 		}
 	}
 	d.dirty = d.dirty[:0]
+}
+
+// settle gives back all sent chunks that publish withheld, and returns how many.
+func (d *Dataplane) settle() (work int) {
+	for _, r := range d.runtimes {
+		for _, p := range r.ports {
+			work += p.giveBack()
+		}
+	}
+	d.withheld = 0
+	return work
 }
 
 // bytesOf is the length of a packet.

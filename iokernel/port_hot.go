@@ -74,9 +74,20 @@ func (p *port) chunkAt(addr uint64) (chunk uint32, v Violation) {
 		return 0, ViolationAddress
 	}
 	if !p.returned(f.Index) {
-		return 0, ViolationDuplicate
+		return 0, p.unreturned()
 	}
 	return f.Index, ViolationNone
+}
+
+// unreturned is what the runtime did that handed in a chunk that it does not have: it may also have
+// spoiled the index that would say that it has it.
+func (p *port) unreturned() Violation {
+	for _, o := range p.runtime.ports {
+		if o.broken() {
+			return ViolationIndex
+		}
+	}
+	return ViolationDuplicate
 }
 
 // source reads the bytes of a packet's frames one after another.
@@ -104,21 +115,32 @@ func (p *port) complete(f dataplane.Frame) {
 	p.done++
 }
 
-// publish makes what was staged visible to the worker, and wakes it if it sleeps.
-func (p *port) publish() {
-	if p.done > 0 {
-		p.far.Completion.Submit(p.done)
-		p.completed += uint64(p.done)
+// giveBack publishes the sent chunks, and returns how many.
+func (p *port) giveBack() int {
+	n := p.done
+	if n > 0 {
+		p.far.Completion.Submit(n)
+		p.completed += uint64(n)
 		p.done = 0
 	}
+	return int(n)
+}
+
+// publish makes what was staged visible to the worker, and wakes it if it sleeps. It returns how
+// many sent chunks it withheld, because they are too few to be worth the store.
+func (p *port) publish() (withheld int) {
+	if p.done >= giveBackBatch {
+		p.giveBack()
+	}
 	if p.staged == 0 {
-		return
+		return int(p.done)
 	}
 	p.far.Fill.Release(p.filled)
 	p.far.Rx.Submit(p.staged)
 	p.received += uint64(p.staged)
 	p.filled, p.staged = 0, 0
 	p.wake()
+	return int(p.done)
 }
 
 // wake wakes the worker if it sleeps.

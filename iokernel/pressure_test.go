@@ -142,7 +142,7 @@ func TestCompletionsNotReaped(t *testing.T) {
 		t.Errorf("it looks again at %d, want a millisecond after 5", next)
 	}
 	h.reap()
-	r.Poll(0)
+	r.settle()
 	if n := h.rt.Counters().TxPackets; n != uint64(size)+15 {
 		t.Errorf("%d packets sent after reaping, want %d", n, size+15)
 	}
