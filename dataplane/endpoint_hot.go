@@ -41,7 +41,7 @@ func (w *Worker) admit(first []byte, p wire.Packet) Reason {
 	switch dst := e.Dst(); {
 	case dst.IsMulticast() || e.Src().IsMulticast():
 		return ReasonGroupAddress
-	case dst != w.mac && w.mac != wire.MAC{}:
+	case dst != w.only && w.only != wire.MAC{}:
 		return ReasonNotOurs
 	}
 	switch p.Kind {

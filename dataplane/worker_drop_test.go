@@ -77,13 +77,16 @@ func TestDrops(t *testing.T) {
 	}
 }
 
-// Without an address of its own a worker takes packets to any unicast one.
+// Without an address of its own, or behind somebody who looks at addresses, a worker takes packets to
+// any unicast one.
 func TestAnyUnicastAddress(t *testing.T) {
-	s := newServed(t, dataplane.WorkerConfig{}, memlink.Config{})
-	s.handleAll(t, turnAround)
-	other := wire.MAC{2, 9, 9, 9, 9, 9}
-	same(t, "raw", s.exchange(t, raw(t, clientMAC, other, []byte("x"))),
-		raw(t, other, clientMAC, []byte("x")))
+	for _, c := range []dataplane.WorkerConfig{{}, {MAC: serverMAC, Steered: true}} {
+		s := newServed(t, c, memlink.Config{})
+		s.handleAll(t, turnAround)
+		other := wire.MAC{2, 9, 9, 9, 9, 9}
+		same(t, "raw", s.exchange(t, raw(t, clientMAC, other, []byte("x"))),
+			raw(t, other, clientMAC, []byte("x")))
+	}
 }
 
 // UDP checksums are verified where the configuration says so. An IPv4 sender may leave it out.
