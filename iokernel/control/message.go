@@ -197,6 +197,8 @@ const (
 type Refusal struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"` // what is wrong and what to do
+	// Final says that the connection ends with it. The server sets it.
+	Final bool `json:"final,omitempty"`
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("control: %s (%s)", r.Message, r.Code) }

@@ -155,7 +155,7 @@ func (s *Server) admit(conn *net.UnixConn, h Handler) {
 		refusal = s.register(session)
 	}
 	if refusal != nil {
-		session.refuse(refusal)
+		session.refuse(refusal, true)
 		session.close()
 		return
 	}
@@ -202,12 +202,12 @@ func (s *Server) stop() {
 		return
 	}
 	s.closed = true
-	s.cancel()
-	if err := s.socket.close(); err != nil {
-		s.failed = fmt.Errorf("control: close %s: %w", s.socket.path, err)
-	}
 	for session := range s.conns {
 		session.Evict("the iokernel is stopping")
+	}
+	s.cancel() // after that, so that it explains why requests fail
+	if err := s.socket.close(); err != nil {
+		s.failed = fmt.Errorf("control: close %s: %w", s.socket.path, err)
 	}
 }
 
