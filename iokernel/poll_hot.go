@@ -65,7 +65,8 @@ func (d *Dataplane) Pending() bool {
 	return false
 }
 
-// receive steers one burst of a queue.
+// receive steers one burst of a queue. A packet that claims to come from this very interface is
+// nobody's: its reply would not leave the host but be switched, and two that reply go on for ever.
 func (d *Dataplane) receive(q *queue) int {
 	n := q.link.Recv(q.burst[:])
 	for at := 0; at < n; {
@@ -77,6 +78,8 @@ func (d *Dataplane) receive(q *queue) int {
 		first := q.cache.Pool().Bytes(packet[0])
 		if p, reason := wire.Parse(first, total); reason != wire.OK {
 			q.counts.Drops[DropMalformed]++
+		} else if wire.Ethernet(first).Src() == d.mac {
+			q.counts.Drops[DropOwnSource]++
 		} else if r := d.table.find(first, p); r == nil {
 			q.counts.Drops[DropNoEndpoint]++
 		} else {

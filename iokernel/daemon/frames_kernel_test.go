@@ -114,7 +114,7 @@ func pickKind(r *rand.Rand) kind {
 
 // headers writes those of a frame and returns where its mark goes.
 func (g *generator) headers(b []byte, k kind, size int) int {
-	ours, theirs := wire.MAC(g.lab.End(0).MAC), wire.MAC(g.lab.End(1).MAC)
+	ours, theirs := g.flow.SrcMAC, g.flow.DstMAC
 	et := echoType
 	switch k {
 	case kindUDP, kindBadUDP:
