@@ -280,6 +280,38 @@ func TestServerCloses(t *testing.T) {
 	}
 }
 
+// TestNextStartsLast: while a session is still being detached, another iokernel may not start.
+func TestNextStartsLast(t *testing.T) {
+	r := newRig(t, nil)
+	_, _ = r.attach()
+	r.handler.mu.Lock() // holds up Status, and with it the end of everything
+	asking := r.dial()
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		asking.Status() // refused or answered: it is there to hold a handler
+	}()
+	r.eventually("somebody asks", func() bool { return r.handler.asked.Load() })
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		r.server.Close()
+	}()
+	r.eventually("the socket is gone", func() bool {
+		_, err := os.Lstat(r.path)
+		return err != nil
+	})
+	if err := open(r.path); !errors.Is(err, ErrRunning) {
+		t.Errorf("starting beside one that stops: %v", err)
+	}
+	r.handler.mu.Unlock()
+	<-stopped
+	<-asked
+	if err := open(r.path); err != nil {
+		t.Errorf("starting after it: %v", err)
+	}
+}
+
 // TestServeEndsWithContext: handlers at work are told to stop.
 func TestServeEndsWithContext(t *testing.T) {
 	h := newHandler(t)

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,7 @@ type handler struct {
 	attached chan *Session
 	detached chan ending
 
+	asked  atomic.Bool // Status was called
 	mu     sync.Mutex
 	grant  grantFunc // nil: the one file
 	status Status
@@ -105,6 +107,7 @@ func (h *handler) Neigh(_ context.Context, _ *Session, addr netip.Addr) (NeighRe
 }
 
 func (h *handler) Status(context.Context) (Status, error) {
+	h.asked.Store(true)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.status, nil

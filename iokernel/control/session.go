@@ -25,11 +25,14 @@ type Session struct {
 func (s *Session) Peer() Credentials { return s.peer.Credentials }
 
 // Evict ends the session: the runtime is told why, then cut off, then Detach is called. It returns
-// at once. The first reason counts.
+// at once. The first reason counts; it must not be empty.
 func (s *Session) Evict(reason string) { s.end(reason, true) }
 
 // end asks serve to stop; it wakes the reading by a deadline in the past.
 func (s *Session) end(reason string, evict bool) {
+	if reason == "" {
+		panic("control: a session ends without a reason")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != "" {
