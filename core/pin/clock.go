@@ -14,13 +14,13 @@ type Clock struct {
 	offset core.Time // CLOCK_MONOTONIC at base
 }
 
-// samples bounds how often NewClock compares the two clocks. (guess: a thread loses its CPU between two
-// reads far less often than every other time)
+// samples bounds how often NewClock compares the two clocks. (guess: a thread loses its CPU
+// between two reads far less often than every other time)
 const samples = 8
 
-// NewClock returns a clock. Go's clock is CLOCK_MONOTONIC from an origin of its own, so both are read
-// side by side, several times, because a thread that loses its CPU between two reads would be off
-// by as long as it waits.
+// NewClock returns a clock. Go's clock is CLOCK_MONOTONIC from an origin of its own, so both are
+// read side by side, several times, because a thread that loses its CPU between two reads would
+// be off by as long as it waits.
 func NewClock() Clock {
 	var best Clock
 	narrowest := core.Never

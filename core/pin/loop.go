@@ -141,8 +141,8 @@ func (l *Loop) run() error {
 	return err
 }
 
-// timerSlackNs is how late the kernel may end a park that has a deadline, to join it with others. Its
-// default is 50 us, more than most deadlines of a dataplane; 1 is the least (prctl(2)).
+// timerSlackNs is how late the kernel may end a park that has a deadline, to join it with others.
+// Its default is 50 us, more than most deadlines of a dataplane; 1 is the least (prctl(2)).
 const timerSlackNs = 1
 
 // settle moves the thread to its CPU.

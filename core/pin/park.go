@@ -52,8 +52,8 @@ func (p *parking) pending() bool {
 	return false
 }
 
-// wait sleeps until an fd has input, or until the time next; core.Never is without limit. A timer is
-// expensive to arm in a virtual machine, so a loop that waits for input only has none.
+// wait sleeps until an fd has input, or until the time next; core.Never is without limit. A timer
+// is expensive to arm in a virtual machine, so a loop that waits for input only has none.
 func (p *parking) wait(now, next core.Time) {
 	timeout := (*unix.Timespec)(nil)
 	if next != core.Never {
@@ -74,9 +74,9 @@ func (p *parking) wait(now, next core.Time) {
 		}
 		if fd.Revents&(unix.POLLHUP|unix.POLLNVAL) != 0 ||
 			fd.Revents != 0 && fd.Revents&unix.POLLIN == 0 {
-			// Hung up, closed, or in error without input: it would end every sleep from now on, even
-			// if it still has something to read. Whoever owns it finds out by using it. (An error
-			// with input is an eventfd that overflowed; Drain has reset it.)
+			// Hung up, closed, or in error without input: it would end every sleep from now on,
+			// even if it still has something to read. Whoever owns it finds out by using it. (An
+			// error with input is an eventfd that overflowed; Drain has reset it.)
 			fd.Fd = -1
 		}
 	}
