@@ -7,6 +7,7 @@
 package mem
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -15,6 +16,10 @@ import (
 
 // seals are put on every memory: its size is final, and so are the seals.
 const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
+
+// flags of every memory. Create adds MFD_NOEXEC_SEAL: nobody can run a program from it, and a system
+// that forbids other memfds (vm.memfd_noexec=2) allows it.
+const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 
 // Memory is a mapped memfd.
 type Memory struct {
@@ -29,7 +34,10 @@ func Create(name string, size int) (*Memory, error) {
 		return nil, fmt.Errorf("mem: create %s: %d bytes: want a positive multiple of the page "+
 			"size %d", name, size, os.Getpagesize())
 	}
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(name, flags)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mem: create %s: %w", name, err)
 	}
