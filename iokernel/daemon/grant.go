@@ -65,11 +65,11 @@ func (d *Daemon) attach(by owner, peer control.Credentials, h control.Hello) (
 				"pid %d: stop that one, or configure another name", h.Runtime, o.peer.PID)
 		}
 	}
-	defer func() {
+	defer func(begun *attachment) {
 		if err != nil {
-			err = errors.Join(err, d.release(a))
+			err = errors.Join(err, d.release(begun))
 		}
-	}()
+	}(a)
 	a.grant = d.grantFor(a)
 	if h.Mode == control.Direct {
 		f, err = d.openDirect(a)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/bench/lab"
 	"github.com/dunlin-io/dunlin/dataplane"
+	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/iokernel"
 	"github.com/dunlin-io/dunlin/iokernel/config"
 )
@@ -233,6 +234,30 @@ func (s *steering) registered() int {
 func TestRuntimesDieMediated(t *testing.T) { testDeaths(t, modeMediated, mediatedDeaths) }
 
 func TestRuntimesDieDirect(t *testing.T) { testDeaths(t, modeDirect, directDeaths) }
+
+// TestHeldQueueIsNamed has a direct runtime keep its socket after its control connection has ended: the
+// queue is not free, and whoever wants it is told who has it.
+func TestHeldQueueIsNamed(t *testing.T) {
+	l := newLab(t, lab.PairOptions{})
+	d := startDaemon(t, l, func(o *Options) {
+		o.Config.Runtimes[0].AllowDirect, o.Config.Runtimes[0].Queue = true, 0
+	})
+	r, err := openRaw(d.Socket(), "echo", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.client.Close(); err != nil {
+		t.Error(err)
+	}
+	await(t, "detached", func() bool { return d.theAttachment() == nil })
+	_, err = attach.Open(attach.Options{Name: "echo", Socket: d.Socket(), Direct: true})
+	says(t, err, "queue 0", fmt.Sprint(os.Getpid()))
+	if err := r.close(); err != nil {
+		t.Error(err)
+	}
+	runEcho(t, attach.Options{Name: "echo", Socket: d.Socket(), Direct: true})
+	exchange(t, l, l.End(lab.B).IPv4, 10)
+}
 
 // TestStartAndClose brings an iokernel up and down on the same interface, with a runtime attached.
 func TestStartAndClose(t *testing.T) {
