@@ -26,6 +26,7 @@ const nobody = 65534
 const (
 	modeMediated = "mediated"
 	modeDirect   = "direct"
+	modeSolo     = "solo"
 	ready        = "ready" // a child's first line
 )
 

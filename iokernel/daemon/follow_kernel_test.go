@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -159,27 +160,42 @@ func TestMTUChanges(t *testing.T) {
 }
 
 func TestLinkGoesDownAndUp(t *testing.T) {
-	for _, side := range []lab.Side{lab.A, lab.B} {
-		t.Run(side.String(), func(t *testing.T) {
-			l, d := newEcho(t, lab.PairOptions{NoIPv6: true})
-			c := startTraffic(t, l, echoPort)
-			await(t, "traffic flows", func() bool { return c.replies.Load() > livelyReplies })
-			for range 3 {
-				if err := l.Pair().SetUp(side, false); err != nil {
-					t.Fatal(err)
-				}
-				await(t, "down is noticed", func() bool { return !d.neigh.State().Up })
-				if err := l.Pair().SetUp(side, true); err != nil {
-					t.Fatal(err)
-				}
-				await(t, "up is noticed", func() bool { return d.neigh.State().Up })
-				await(t, "answers again", answers(t, l, l.End(lab.B).IPv4))
-				exchange(t, l, l.End(lab.B).IPv4, 10)
-			}
-			if err := d.conserved(); err != nil {
-				t.Error(err)
-			}
-		})
+	for _, mode := range []string{modeMediated, modeDirect} {
+		for _, side := range []lab.Side{lab.A, lab.B} {
+			t.Run(fmt.Sprintf("%s, end %s", mode, side), func(t *testing.T) {
+				testDownAndUp(t, mode == modeDirect, side)
+			})
+		}
+	}
+}
+
+func testDownAndUp(t *testing.T, direct bool, side lab.Side) {
+	l := newLab(t, lab.PairOptions{NoIPv6: true})
+	d := startDaemon(t, l, func(o *Options) {
+		if r := &o.Config.Runtimes[0]; direct {
+			r.AllowDirect, r.Queue = true, 0
+		}
+	})
+	runEcho(t, attach.Options{Name: "echo", Socket: d.Socket(), Direct: direct})
+	c := startTraffic(t, l, echoPort)
+	await(t, "traffic flows", func() bool { return c.replies.Load() > livelyReplies })
+	for range 2 {
+		if err := l.Pair().SetUp(side, false); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "down is noticed", func() bool { return !d.neigh.State().Up })
+		if err := l.Pair().SetUp(side, true); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "up is noticed", func() bool { return d.neigh.State().Up })
+		await(t, "answers again", answers(t, l, l.End(lab.B).IPv4))
+		exchange(t, l, l.End(lab.B).IPv4, 10)
+	}
+	if direct {
+		return
+	}
+	if err := d.conserved(); err != nil {
+		t.Error(err)
 	}
 }
 
