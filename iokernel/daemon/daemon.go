@@ -59,7 +59,6 @@ type Daemon struct {
 	steer     *bpf.Steer
 	nic       *xdp.Interface
 	queues    []*queue
-	doorbell  *pin.Event
 	dataplane *iokernel.Dataplane
 	host      *core.Host
 	loop      *pin.Loop
@@ -145,9 +144,6 @@ func (d *Daemon) placeLoop() error {
 // buildDataplane makes the pure part over what was opened, and the loop that runs it.
 func (d *Daemon) buildDataplane() error {
 	var err error
-	if d.doorbell, err = pin.NewEvent(); err != nil {
-		return err
-	}
 	features := d.nic.Features()
 	c := iokernel.Config{MAC: features.MAC, MTU: features.MTU, Notify: func() {
 		select {
@@ -162,7 +158,7 @@ func (d *Daemon) buildDataplane() error {
 		return err
 	}
 	d.host = core.NewHost(d.dataplane)
-	waiters := []pin.Waiter{doorbell{d.dataplane, d.doorbell}}
+	waiters := []pin.Waiter{runtimes{d.dataplane}}
 	for _, q := range d.queues {
 		waiters = append(waiters, q)
 	}
@@ -249,9 +245,6 @@ func (d *Daemon) Close() error {
 			errs = append(errs, d.loop.Close()) // if it never ran
 		}
 		errs = append(errs, d.closeNetwork())
-		if d.doorbell != nil {
-			errs = append(errs, d.doorbell.Close())
-		}
 	})
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("iokernel: close: %w", err)
@@ -259,15 +252,21 @@ func (d *Daemon) Close() error {
 	return nil
 }
 
-// doorbell wakes the loop for what runtimes publish.
-type doorbell struct {
-	dataplane *iokernel.Dataplane
-	event     *pin.Event
-}
+// runtimes waits for what all runtimes publish; each of them wakes the loop by a doorbell of its own.
+type runtimes struct{ dataplane *iokernel.Dataplane }
+
+func (w runtimes) FD() int       { return -1 } // which poll ignores
+func (w runtimes) Arm(on bool)   { w.dataplane.Arm(on) }
+func (w runtimes) Pending() bool { return w.dataplane.Pending() }
+func (w runtimes) Drain()        {}
+
+// doorbell is one runtime's. It has one to itself, because whoever has an eventfd can also drain it:
+// with one for all, a runtime could take the others' rings away.
+type doorbell struct{ event *pin.Event }
 
 func (w doorbell) FD() int       { return w.event.FD() }
-func (w doorbell) Arm(on bool)   { w.dataplane.Arm(on) }
-func (w doorbell) Pending() bool { return w.dataplane.Pending() }
+func (w doorbell) Arm(bool)      {}
+func (w doorbell) Pending() bool { return false } // runtimes looks at what they published
 func (w doorbell) Drain()        { w.event.Drain() }
 
 // Socket is the path of the control socket.

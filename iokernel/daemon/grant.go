@@ -23,7 +23,8 @@ type attachment struct {
 	peer    control.Credentials
 	grant   control.Grant
 	memory  *mem.Memory
-	wakes   []*pin.Event
+	bell    *pin.Event        // mediated: the runtime wakes us by it, and nobody else
+	wakes   []*pin.Bell       // mediated: we wake its workers
 	runtime *iokernel.Runtime // mediated
 	sockets []*xdp.Socket     // direct
 	steered bool
@@ -138,10 +139,13 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 	}
 	layout.PutHeader(a.memory.Bytes)
 	f.add(control.FileMemory, a.memory.File())
-	f.add(control.FileDoorbell, d.doorbell.File())
+	if a.bell, err = pin.NewEvent(); err != nil {
+		return f, err
+	}
+	f.add(control.FileDoorbell, a.bell.File())
 	wakers := make([]iokernel.Waker, c.Workers)
 	for w := range c.Workers {
-		wake, err := pin.NewEvent()
+		wake, err := pin.NewBell()
 		if err != nil {
 			return f, err
 		}
@@ -159,6 +163,9 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 	d.loop.Do(func() {
 		a.runtime, err = d.dataplane.Attach(iokernel.RuntimeConfig{Name: c.Name, Layout: layout,
 			Memory: a.memory.Bytes, Endpoints: endpoints, Wakers: wakers})
+		if err == nil {
+			d.loop.AddWaiter(doorbell{a.bell})
+		}
 	})
 	return f, err
 }
@@ -223,7 +230,13 @@ func (d *Daemon) release(a *attachment) error {
 		errs = append(errs, a.sockets[i].Close())
 	}
 	if a.runtime != nil {
-		d.loop.Do(func() { d.dataplane.Detach(a.runtime) })
+		d.loop.Do(func() {
+			d.dataplane.Detach(a.runtime)
+			d.loop.RemoveWaiter(doorbell{a.bell})
+		})
+	}
+	if a.bell != nil {
+		errs = append(errs, a.bell.Close())
 	}
 	for _, w := range a.wakes {
 		errs = append(errs, w.Close())

@@ -181,21 +181,32 @@ func (h *hostile) vandalize(seed uint64) {
 	}
 }
 
-// block has the iokernel's next wake-up of us wait for ever, if what it writes to is ours to set.
-func (h *hostile) block() error {
-	f := h.files[control.FileWorker(0)]
-	fd := int(f.Fd())
-	if err := unix.SetNonblock(fd, false); err != nil {
-		return err
-	}
+// stubborn is the name of what a runtime may do to the files that it was handed, and is not evicted for.
+const stubborn = "makes its files block"
+
+// stubbornFor is many times what the iokernel needs to wake it.
+const stubbornFor = 300 * time.Millisecond
+
+// obstruct makes every file block whoever waits for it, as far as it can, and asks to be woken.
+func (h *hostile) obstruct() error {
 	full := make([]byte, 8)
-	binary.NativeEndian.PutUint64(full, ^uint64(0)-1)
-	if _, err := unix.Write(fd, full); err != nil {
-		return err
+	binary.NativeEndian.PutUint64(full, ^uint64(0)-1) // one more, and an eventfd's writer waits
+	for _, f := range []*os.File{h.files[control.FileWorker(0)], h.bell.File()} {
+		fd := int(f.Fd())
+		if err := unix.SetNonblock(fd, false); err != nil {
+			return err
+		}
+		_, _ = unix.Write(fd, full) // it may be a socket that takes nothing
+		go func() {
+			for b := make([]byte, 8); ; { // and drains what is rung, so that nobody else finds it
+				_, _ = unix.Read(fd, b)
+			}
+		}()
 	}
-	binary.NativeEndian.PutUint32(h.at(ringRx, ring.Standard().Flags), 1)
 	h.lend(h.chunks(int(h.size))...)
-	time.Sleep(time.Second)
+	for start := time.Now(); time.Since(start) < stubbornFor; time.Sleep(time.Millisecond) {
+		binary.NativeEndian.PutUint32(h.at(ringRx, ring.Standard().Flags), ring.FlagNeedWakeup)
+	}
 	return nil
 }
 
@@ -215,9 +226,8 @@ func playHostile(socket, name, what string, args []string) error {
 		fmt.Println(r.client.Wait())
 		return r.close()
 	}
-	if what == "block" {
-		fmt.Println(newHostile(r).block())
-		return r.close()
+	if what == stubborn {
+		return newHostile(r).obstruct()
 	}
 	for _, d := range deeds() {
 		if d.name == what {
