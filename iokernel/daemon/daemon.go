@@ -252,7 +252,7 @@ func (d *Daemon) Close() error {
 	return nil
 }
 
-// runtimes waits for what all runtimes publish; each of them wakes the loop by a doorbell of its own.
+// runtimes waits for what all runtimes publish; each wakes the loop by a doorbell of its own.
 type runtimes struct{ dataplane *iokernel.Dataplane }
 
 func (w runtimes) FD() int       { return -1 } // which poll ignores
@@ -260,8 +260,8 @@ func (w runtimes) Arm(on bool)   { w.dataplane.Arm(on) }
 func (w runtimes) Pending() bool { return w.dataplane.Pending() }
 func (w runtimes) Drain()        {}
 
-// doorbell is one runtime's. It has one to itself, because whoever has an eventfd can also drain it:
-// with one for all, a runtime could take the others' rings away.
+// doorbell is one runtime's. It has one to itself, because whoever has an eventfd can also drain
+// it: with one for all, a runtime could take the others' rings away.
 type doorbell struct{ event *pin.Event }
 
 func (w doorbell) FD() int       { return w.event.FD() }
