@@ -158,8 +158,8 @@ func (p *Port) reap() (any bool) {
 			sent = p.sent[:len(sent)+1]
 			sent[len(sent)-1] = uint32(index)
 		}
-		// First the index, then the chunks: another worker may hand in one at once, and the iokernel
-		// must not take it for one that it still has.
+		// First the index, then the chunks: another worker may hand in one at once, and the
+		// iokernel must not take it for one that it still has.
 		p.rings.Completion.Release(n)
 		p.sending -= uint32(len(sent))
 		for _, index := range sent {

@@ -17,8 +17,8 @@ import (
 // seals are put on every memory: its size is final, and so are the seals.
 const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
-// flags of every memory. Create adds MFD_NOEXEC_SEAL: nobody can run a program from it, and a system
-// that forbids other memfds (vm.memfd_noexec=2) allows it.
+// flags of every memory. Create adds MFD_NOEXEC_SEAL: nobody can run a program from it, and a
+// system that forbids other memfds (vm.memfd_noexec=2) allows it.
 const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 
 // Memory is a mapped memfd.
