@@ -22,6 +22,7 @@ type port struct {
 	done      uint32 // written to the completion ring, not yet published
 	received  uint64 // entries published on the rx ring since the start
 	completed uint64 // ... and on the completion ring
+	rungAt    uint64 // entries that it had taken when last rung for more, plus one
 
 	ledger []place                                // the runtime's, for all its ports, by chunk
 	sent   [dataplane.MaxSegments]dataplane.Frame // the packet in hand, checked copies

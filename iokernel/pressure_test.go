@@ -268,6 +268,25 @@ func TestParking(t *testing.T) {
 	r.audit()
 }
 
+// TestWakingTakesTime: packets that come while a worker wakes up do not ring again; those that come when
+// it has taken the others and sleeps again do.
+func TestWakingTakesTime(t *testing.T) {
+	r := newRig(t, 1)
+	g := r.attach("g", shape{}, Endpoint{EtherType: typeA})
+	g.ports[0].Arm(true)
+	for sleeps := 1; sleeps <= 3; sleeps++ {
+		for range 4 {
+			r.nics[0].arrive(t, rawPacket(hostMAC, peerMAC, typeA, 60, 1))
+			r.Poll(0)
+		}
+		if g.bells[0].rings != sleeps {
+			t.Errorf("rung %d times for sleep %d", g.bells[0].rings, sleeps)
+		}
+		g.recv(0)
+	}
+	r.noEviction()
+}
+
 // TestIdlePollMutatesNothing: no work, and no byte of shared memory changes.
 func TestIdlePollMutatesNothing(t *testing.T) {
 	r := newRig(t, 2)
