@@ -129,7 +129,8 @@ func TestMACChanges(t *testing.T) {
 	exchange(t, l, l.End(lab.B).IPv6, 100)
 }
 
-// TestMTUChanges raises the MTU under a program for several buffers: longer datagrams come back whole.
+// TestMTUChanges raises the MTU under a program for several buffers: longer datagrams come back
+// whole.
 func TestMTUChanges(t *testing.T) {
 	l, d := newEcho(t, lab.PairOptions{})
 	const mtu = 6000

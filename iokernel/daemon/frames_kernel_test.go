@@ -32,8 +32,8 @@ const (
 	kinds
 )
 
-var kindText = [kinds]string{"echo", "copy", "udp", "extra", "silent", "decline", "unserved", "long",
-	"stray", "other host", "group", "empty", "bad ip", "bad udp", "giant"}
+var kindText = [kinds]string{"echo", "copy", "udp", "extra", "silent", "decline", "unserved",
+	"long", "stray", "other host", "group", "empty", "bad ip", "bad udp", "giant"}
 
 func (k kind) String() string { return kindText[k] }
 

@@ -36,8 +36,8 @@ type hostile struct {
 func newHostile(r *rawRuntime) *hostile {
 	page := uint64(os.Getpagesize())
 	bytes := ring.Standard().Bytes(r.layout.RingEntries, ring.DescBytes)
-	return &hostile{rawRuntime: r, ring: (bytes + page - 1) / page * page, size: r.layout.RingEntries,
-		chunk: uint64(r.layout.ChunkBytes)}
+	return &hostile{rawRuntime: r, ring: (bytes + page - 1) / page * page,
+		size: r.layout.RingEntries, chunk: uint64(r.layout.ChunkBytes)}
 }
 
 // at is the memory of a ring of the first worker, from an offset.
@@ -65,7 +65,8 @@ func (h *hostile) awaitConsumer(k int) {
 // lend puts addresses on the fill ring, which is empty.
 func (h *hostile) lend(addrs ...uint64) {
 	for i, a := range addrs {
-		binary.NativeEndian.PutUint64(h.at(ringFill, ring.Standard().Entries+uint64(i)*ring.AddrBytes), a)
+		b := h.at(ringFill, ring.Standard().Entries+uint64(i)*ring.AddrBytes)
+		binary.NativeEndian.PutUint64(b, a)
 	}
 	h.setProducer(ringFill, uint32(len(addrs)))
 }
@@ -125,8 +126,9 @@ func deeds() []deed {
 			h.setProducer(ringTx, h.size+1)
 			h.bell.Signal()
 		}, iokernel.ViolationIndex},
-		{"sends from beyond its memory", func(h *hostile) { h.send(ring.Desc{Addr: far, Len: minFrame}) },
-			iokernel.ViolationAddress},
+		{"sends from beyond its memory", func(h *hostile) {
+			h.send(ring.Desc{Addr: far, Len: minFrame})
+		}, iokernel.ViolationAddress},
 		{"sends across the end of its memory", func(h *hostile) {
 			h.send(ring.Desc{Addr: uint64(h.layout.Chunks)*h.chunk - 1, Len: minFrame})
 		}, iokernel.ViolationAddress},
@@ -152,7 +154,8 @@ func deeds() []deed {
 			}
 			h.send(descs...)
 		}, iokernel.ViolationSegments},
-		{"lends from beyond its memory", func(h *hostile) { h.lend(far) }, iokernel.ViolationAddress},
+		{"lends from beyond its memory", func(h *hostile) { h.lend(far) },
+			iokernel.ViolationAddress},
 		{"lends a chunk twice", func(h *hostile) { h.lend(0, 0) }, iokernel.ViolationDuplicate},
 	}
 }
@@ -181,7 +184,8 @@ func (h *hostile) vandalize(seed uint64) {
 	}
 }
 
-// stubborn is the name of what a runtime may do to the files that it was handed, and is not evicted for.
+// stubborn is the name of what a runtime may do to the files that it was handed, and is not
+// evicted for.
 const stubborn = "makes its files block"
 
 // stubbornFor is many times what the iokernel needs to wake it.

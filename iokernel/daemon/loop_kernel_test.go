@@ -9,8 +9,9 @@ import (
 	"github.com/dunlin-io/dunlin/iokernel"
 )
 
-// TestNobodyOutsidePosesAsThisHost sends frames that claim to come from the interface that they arrive
-// at. Their replies would be for this host, and two echoes would answer each other for ever.
+// TestNobodyOutsidePosesAsThisHost sends frames that claim to come from the interface that they
+// arrive at. Their replies would be for this host, and two echoes would answer each other for
+// ever.
 func TestNobodyOutsidePosesAsThisHost(t *testing.T) {
 	l := newLab(t, lab.PairOptions{MTU: soakMTU, NoIPv6: true})
 	d := startDaemon(t, l, nil)

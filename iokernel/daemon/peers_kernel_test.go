@@ -67,9 +67,9 @@ func (a *asker) fail(err error) {
 	}
 }
 
-// TestRuntimesTalkToEachOther has one runtime ask another of the same host, from ring to ring: nothing
-// of it is seen on the interface. It is about UDP, because an EtherType has one runtime, and nobody
-// else sends it.
+// TestRuntimesTalkToEachOther has one runtime ask another of the same host, from ring to ring:
+// nothing of it is seen on the interface. It is about UDP, because an EtherType has one runtime,
+// and nobody else sends it.
 func TestRuntimesTalkToEachOther(t *testing.T) {
 	l := newLab(t, lab.PairOptions{Neighbours: true})
 	second := netip.MustParseAddr("10.77.0.3")
@@ -110,7 +110,8 @@ func testPeers(t *testing.T, l *lab.Lab, f *wire.UDPFlow) {
 	select {
 	case <-a.done:
 	case <-time.After(quietTimeout):
-		t.Fatalf("stuck at question %d; the asked worker: %v", a.asked, dropped(echo.Worker(0).Counters()))
+		t.Fatalf("stuck at question %d; the asked worker: %v", a.asked,
+			dropped(echo.Worker(0).Counters()))
 	}
 	if a.failed != nil {
 		t.Error(a.failed)
@@ -121,8 +122,9 @@ func testPeers(t *testing.T, l *lab.Lab, f *wire.UDPFlow) {
 	for _, name := range []string{"echo", otherName} {
 		var c iokernel.RuntimeCounters
 		d.loop.Do(func() { c = d.attachmentOf(name).runtime.Counters() })
-		if c.Switched != peerRequests || c.TxPackets != peerRequests || c.RxPackets != peerRequests {
-			t.Errorf("%s: %+v, want %d packets each way, all switched", name, c, peerRequests)
+		const n = peerRequests
+		if c.Switched != n || c.TxPackets != n || c.RxPackets != n {
+			t.Errorf("%s: %+v, want %d packets each way, all switched", name, c, n)
 		}
 	}
 }

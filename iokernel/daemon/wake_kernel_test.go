@@ -7,8 +7,8 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 )
 
-// TestNobodyBlocksTheIokernel has a runtime use the files by which it and the iokernel wake each other
-// against the iokernel. A runtime beside it must not notice.
+// TestNobodyBlocksTheIokernel has a runtime use the files by which it and the iokernel wake each
+// other against the iokernel. A runtime beside it must not notice.
 func TestNobodyBlocksTheIokernel(t *testing.T) {
 	l := newLab(t, lab.PairOptions{Neighbours: true})
 	d := startDaemon(t, l, func(o *Options) {
