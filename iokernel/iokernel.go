@@ -87,6 +87,7 @@ type Dataplane struct {
 	evicted  []Eviction // not reported yet
 	dirty    []*port    // have something to publish; between two polls none has
 	withheld int        // sent chunks staged and not given back, at most; 0 means none
+	busy     int        // polls since some are
 }
 
 // New returns a Dataplane without runtimes.

@@ -11,8 +11,8 @@ import (
 //
 // What was received is published before anything is transmitted: workers begin with it while we
 // copy and while the link sends, which may be a system call. Chunks that were sent go back in
-// batches, or when there is nothing else to do: nobody waits for them, and the store would hold up
-// the next packet until the worker's core gave the line away.
+// batches, or when there is nothing else to do: hardly anybody waits for them, and the store would
+// hold up the next packet until the worker's core gave the line away.
 func (d *Dataplane) Poll(core.Time) (work int) {
 	for _, q := range d.queues {
 		work += d.receive(q)
@@ -23,8 +23,11 @@ func (d *Dataplane) Poll(core.Time) (work int) {
 		work += q.send()
 	}
 	d.publish()
-	if work == 0 && d.withheld > 0 {
-		work = d.settle()
+	if d.withheld > 0 {
+		d.busy++
+		if work == 0 || d.busy == giveBackPolls {
+			work += d.settle()
+		}
 	}
 	return work
 }
@@ -132,12 +135,14 @@ func (d *Dataplane) publish() {
 
 // settle gives back all sent chunks that publish withheld, and returns how many.
 func (d *Dataplane) settle() (work int) {
-	for _, r := range d.runtimes {
-		for _, p := range r.ports {
-			work += p.giveBack()
+	for _, q := range d.queues {
+		for _, p := range q.ports {
+			if !p.cut {
+				work += p.giveBack()
+			}
 		}
 	}
-	d.withheld = 0
+	d.withheld, d.busy = 0, 0
 	return work
 }
 

@@ -32,6 +32,11 @@ type port struct {
 // other work. (guess: a quarter of a burst, as in package dataplane)
 const giveBackBatch = 16
 
+// giveBackPolls is for how many polls chunks may be withheld, however busy others keep us: a
+// runtime of many workers and few chunks could have them all withheld. (guess: a poll with work
+// takes 1 to 100 us)
+const giveBackPolls = 16
+
 // reapRetry is how soon the Dataplane looks again, when it would sleep, at a worker that must reap
 // its completions before its packets can be taken: nobody rings for that. (guess: one wake a
 // millisecond is under 2 % of a CPU even where arming a timer costs 10 us, and a worker that polls

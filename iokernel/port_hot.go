@@ -74,20 +74,9 @@ func (p *port) chunkAt(addr uint64) (chunk uint32, v Violation) {
 		return 0, ViolationAddress
 	}
 	if !p.returned(f.Index) {
-		return 0, p.unreturned()
+		return 0, ViolationDuplicate
 	}
 	return f.Index, ViolationNone
-}
-
-// unreturned is what the runtime did that handed in a chunk that it does not have: it may also have
-// spoiled the index that would say that it has it.
-func (p *port) unreturned() Violation {
-	for _, o := range p.runtime.ports {
-		if o.broken() {
-			return ViolationIndex
-		}
-	}
-	return ViolationDuplicate
 }
 
 // source reads the bytes of a packet's frames one after another.

@@ -268,8 +268,8 @@ func TestParking(t *testing.T) {
 	r.audit()
 }
 
-// TestWakingTakesTime: packets that come while a worker wakes up do not ring again; those that come when
-// it has taken the others and sleeps again do.
+// TestWakingTakesTime: packets that come while a worker wakes up do not ring again; those that
+// come when it has taken the others and sleeps again do.
 func TestWakingTakesTime(t *testing.T) {
 	r := newRig(t, 1)
 	g := r.attach("g", shape{}, Endpoint{EtherType: typeA})

@@ -61,10 +61,8 @@ func (p *port) packet(at, n uint32) (uint32, Violation) {
 			return 0, ViolationAddress
 		case d.Len == 0 || d.Options&^ring.OptionMore != 0:
 			return 0, ViolationOptions
-		case p.inHand(k, f.Index):
+		case !p.returned(f.Index) || p.inHand(k, f.Index):
 			return 0, ViolationDuplicate
-		case !p.returned(f.Index):
-			return 0, p.unreturned()
 		case more && k+1 == dataplane.MaxSegments:
 			return 0, ViolationSegments
 		}

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestWorkersShareAPool has the workers of a runtime on threads of their own, passing chunks to each
-// other through their small pool: one must not hand in a chunk before the other's index says that it
-// took it back, or an honest runtime would be evicted.
+// TestWorkersShareAPool has the workers of a runtime on threads of their own, passing chunks to
+// each other through their small pool: one must not hand in a chunk before the other's index says
+// that it took it back, or an honest runtime would be evicted.
 func TestWorkersShareAPool(t *testing.T) {
 	const workers, packets = 3, 25_000
 	r := newRig(t, 1)
