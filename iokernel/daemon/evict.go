@@ -33,11 +33,11 @@ func (d *Daemon) evictOne(e iokernel.Eviction) {
 		d.evicted[e.Runtime.Name()] = new([iokernel.ViolationCount]uint64)
 	}
 	d.evicted[e.Runtime.Name()][e.Violation]++
+	d.log.Error("iokernel: runtime evicted", "runtime", e.Runtime.Name(),
+		"reason", e.Violation.String())
 	for by, a := range d.attached {
 		if a.runtime == e.Runtime && !a.cut {
 			a.cut = true
-			d.log.Error("iokernel: runtime evicted", "runtime", e.Runtime.Name(), "pid", a.peer.PID,
-				"uid", a.peer.UID, "reason", e.Violation.String())
 			by.Evict("it " + e.Violation.String())
 		}
 	}

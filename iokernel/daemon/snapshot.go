@@ -34,10 +34,10 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 	}
 }
 
-// alive says whether the loop still runs.
+// alive says whether the iokernel can go on.
 func (d *Daemon) alive() error {
-	if len(d.failed) > 0 {
-		return errors.New("the dataplane has ended")
+	if d.dead.Load() {
+		return errors.New("the iokernel cannot go on and is stopping")
 	}
 	return nil
 }
