@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/dunlin-io/dunlin/bench/lab"
 	"github.com/dunlin-io/dunlin/bpf"
@@ -142,6 +143,9 @@ func upBinary(s *site) ([]*entrant, error) {
 		return nil, err
 	}
 	c := s.iokernelConfig(p)
+	if s.cpus.iokernel == s.cpus.generator {
+		c.Spin = 0 // each turn in vain keeps the generator from its CPU (DIARY #2)
+	}
 	file := filepath.Join(s.dir, "iokernel.yaml")
 	if err := os.WriteFile(file, iokernelFile(c), 0o600); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -177,6 +181,7 @@ func iokernelFile(c config.Config) []byte {
 		"interface": c.Interface,
 		"cpu":       int(c.CPU),
 		"poll":      c.Poll.String(),
+		"spin":      time.Duration(c.Spin).String(),
 		"control":   map[string]any{"socket": c.Control.Socket, "mode": c.Control.Mode.String()},
 		"runtimes": []any{map[string]any{
 			"name": r.Name, "uids": []int{nobody}, "cpus": r.CPUs.String(),
