@@ -16,10 +16,6 @@ import (
 	"github.com/dunlin-io/dunlin/xdp"
 )
 
-// oldestKernel is the first whose bpf_link can attach an XDP program: what detaches it when the
-// process dies.
-var oldestKernel = machine.Release{Major: 5, Minor: 9}
-
 // preflight reports what no configuration can mend: this kernel, or the lack of capabilities. It
 // comes before anything that would fail for that reason with less to say.
 func preflight(c *config.Config) error {
@@ -45,9 +41,9 @@ func preflight(c *config.Config) error {
 }
 
 func checkKernel(release machine.Release, text string) error {
-	if release.Before(oldestKernel) {
+	if release.Before(machine.Oldest()) {
 		return exit.As(exit.Unsupported, fmt.Errorf("kernel %s is too old: want Linux %v or later, "+
-			"whose XDP programs go when the process that attached them ends", text, oldestKernel))
+			"whose XDP programs go when the process that attached them ends", text, machine.Oldest()))
 	}
 	return nil
 }
