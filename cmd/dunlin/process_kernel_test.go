@@ -158,6 +158,14 @@ func (p *process) output() []string {
 	return slices.Clone(p.lines)
 }
 
+// wrote reports whether text is in the output, which need not have lines.
+func (p *process) wrote(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return bytes.Contains(p.rest, []byte(text)) ||
+		slices.ContainsFunc(p.lines, func(l string) bool { return strings.Contains(l, text) })
+}
+
 // await waits for a line that holds text, from the given line on, and returns it and the next
 // line's number.
 func (p *process) await(t *testing.T, from int, text string) (string, int) {
