@@ -19,8 +19,8 @@ func captureCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "capture INTERFACE",
 		Short: "Write the frames that the XDP program redirects to a pcapng file or pipe",
-		Long: `Write the frames that the XDP program of an iokernel redirects to a pcapng file or pipe, each with its
-receive queue, the program's verdict, and the reason as a comment.
+		Long: `Write the frames that the XDP program of an iokernel redirects to a pcapng file or
+pipe, each with its receive queue, the program's verdict, and the reason as a comment.
 
 tcpdump cannot see them: they never reach the kernel's stack. What runtimes send is not captured: do
 so on the other side. It needs root (CAP_SYS_ADMIN). It slows reception down by about half a
@@ -46,8 +46,8 @@ It ends by itself with --count, else by SIGINT; the file is complete either way.
 			if wantsJSON(c) {
 				return errors.Join(err, writeJSON(summary, captured(stats), ""))
 			}
-			_, printErr := fmt.Fprintf(summary, "%d frames captured, %d bytes, %d lost\n", stats.Frames,
-				stats.Bytes, stats.Lost)
+			_, printErr := fmt.Fprintf(summary, "%d frames captured, %d bytes, %d lost\n",
+				stats.Frames, stats.Bytes, stats.Lost)
 			return errors.Join(err, printErr)
 		},
 	}
@@ -72,8 +72,8 @@ func captureTo(ctx context.Context, file string, stdout io.Writer, o capture.Opt
 ) {
 	if file == "-" {
 		if isTerminal(stdout) {
-			return capture.Stats{}, exit.As(exit.Usage, errors.New("pcapng is not for a terminal: name a "+
-				"file (-w), or pipe it somewhere"))
+			return capture.Stats{}, exit.As(exit.Usage, errors.New("pcapng is not for a terminal: "+
+				"name a file (-w), or pipe it somewhere"))
 		}
 		o.Out = stdout
 		return runCapture(ctx, o)

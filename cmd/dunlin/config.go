@@ -32,9 +32,8 @@ func configCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check FILE",
 		Short: "Report every mistake in a file, with its line and column",
-		Long: `Report every mistake in a file, with its line and column. Exit code 2 if there is one.
-
-It reads the file alone, no flags and no environment.`,
+		Long: `Report every mistake in a file, with its line and column. Exit code 2 if there is
+one. It reads the file alone, no flags and no environment.`,
 		Example: `  dunlin config check /etc/dunlin/iokernel.yaml
   dunlin config check -o json iokernel.yaml | jq .problems`,
 		Args: cobra.ExactArgs(1),
@@ -90,8 +89,8 @@ func configShowCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show",
 		Short: "Show each value in effect, and where it comes from",
-		Long: `Show each value that would be in effect for an iokernel with these flags, this environment and this
-file, and which of them it comes from.`,
+		Long: `Show each value that would be in effect for an iokernel with these flags, this
+environment and this file, and which of them it comes from.`,
 		Example: `  dunlin config show --config iokernel.yaml
   DUNLIN_POLL=spin dunlin config show --interface eth1 -o json`,
 		Args: cobra.NoArgs,

@@ -12,8 +12,8 @@ import (
 // steerName is what the iokernel's XDP program is called.
 const steerName = "steer"
 
-// singleFrameMTU is the largest MTU whose frames lie in one chunk of 4,096 bytes, in bytes: less 256
-// that the kernel keeps free, an Ethernet header and a VLAN tag.
+// singleFrameMTU is the largest MTU whose frames lie in one chunk of 4,096 bytes, in bytes: less
+// 256 that the kernel keeps free, an Ethernet header and a VLAN tag.
 const singleFrameMTU = 4096 - 256 - 14 - 4
 
 // examineInterface looks at one network interface.
@@ -29,8 +29,8 @@ func examineInterface(name string) []finding {
 	return []finding{
 		judgeLink(f), judgeRoute(f), judgeProgram(f), judgeNative(f), judgeZeroCopy(f), judgeMTU(f),
 		judgeQueues(f),
-		note("kernel traffic", "what the kernel itself sends and receives on %s pays for an XDP program "+
-			"beside it, on veth most of all TCP; dunlin bench latency says how much (rows "+
+		note("kernel traffic", "what the kernel itself sends and receives on %s pays for an XDP "+
+			"program beside it, on veth most of all TCP; dunlin bench latency says how much (rows "+
 			"kernel/udp-spin-with-xdp, kernel/tcp-beside)", name),
 	}
 }
@@ -49,8 +49,10 @@ func judgeLink(f xdp.Features) finding {
 
 func judgeRoute(f xdp.Features) finding {
 	if f.DefaultRoute {
-		return warn("default route", "leads through "+f.Interface+", so an iokernel refuses to take it",
-			"choose another interface, or set allow_default_route if you can reach this machine otherwise")
+		return warn("default route",
+			"leads through "+f.Interface+", so an iokernel refuses to take it",
+			"choose another interface, or set allow_default_route if this machine can be reached "+
+				"otherwise")
 	}
 	return ok("default route", "does not lead through %s", f.Interface)
 }
@@ -68,7 +70,8 @@ func judgeProgram(f xdp.Features) finding {
 
 func judgeNative(f xdp.Features) finding {
 	if !f.Native.OK {
-		return warn("XDP mode", "generic, which costs a socket buffer for each frame: "+f.Native.Why,
+		return warn("XDP mode",
+			"generic, which costs a socket buffer for each frame: "+f.Native.Why,
 			"a driver with native XDP")
 	}
 	return ok("XDP mode", "native: %s", f.Native.Why)
@@ -89,7 +92,8 @@ func judgeMTU(f xdp.Features) finding {
 	case f.MultiBuffer.OK:
 		return ok("MTU", "%d: packets of several frames: %s", f.MTU, f.MultiBuffer.Why)
 	}
-	return fail("MTU", fmt.Sprintf("%d needs packets of several frames: %s", f.MTU, f.MultiBuffer.Why),
+	return fail("MTU",
+		fmt.Sprintf("%d needs packets of several frames: %s", f.MTU, f.MultiBuffer.Why),
 		fmt.Sprintf("ip link set dev %s mtu %d", f.Interface, singleFrameMTU))
 }
 

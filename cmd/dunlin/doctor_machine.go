@@ -68,12 +68,15 @@ func examineProcess() []finding {
 func judgeKernel(release machine.Release, text string) finding {
 	switch {
 	case release.Before(machine.Oldest()):
-		return fail("kernel", fmt.Sprintf("Linux %s has no bpf_link for XDP, which came with %v", text,
-			machine.Oldest()), fmt.Sprintf("run Linux %v or later", machine.MultiBuffer()))
+		return fail("kernel",
+			fmt.Sprintf("Linux %s has no bpf_link for XDP, which came with %v", text,
+				machine.Oldest()),
+			fmt.Sprintf("run Linux %v or later", machine.MultiBuffer()))
 	case release.Before(machine.MultiBuffer()):
-		return warn("kernel", fmt.Sprintf("Linux %s: AF_XDP takes no packets of several frames, so none "+
-			"above an MTU of %d", text, singleFrameMTU), fmt.Sprintf("run Linux %v or later",
-			machine.MultiBuffer()))
+		return warn("kernel",
+			fmt.Sprintf("Linux %s: AF_XDP takes no packets of several frames, so none above an "+
+				"MTU of %d", text, singleFrameMTU),
+			fmt.Sprintf("run Linux %v or later", machine.MultiBuffer()))
 	}
 	return ok("kernel", "Linux %s: bpf_link, need_wakeup, packets of several frames", text)
 }
@@ -87,12 +90,13 @@ func judgeSockets(err error) finding {
 	case err == nil:
 		return ok("AF_XDP", "there; one system call sends up to %d descriptors", bigBudget)
 	case errors.Is(err, machine.ErrNotAllowed):
-		return note("AF_XDP", "not looked at: opening a socket takes CAP_NET_RAW, which an application "+
-			"does not need")
+		return note("AF_XDP", "not looked at: opening a socket takes CAP_NET_RAW, which an "+
+			"application does not need")
 	case errors.Is(err, unix.EAFNOSUPPORT):
 		return fail("AF_XDP", "this kernel has none", "a kernel with CONFIG_XDP_SOCKETS")
 	case errors.Is(err, unix.ENOPROTOOPT), errors.Is(err, unix.EINVAL):
-		return note("AF_XDP", "there; one system call sends up to 32 descriptors (64 from Linux 6.17 on)")
+		return note("AF_XDP", "there; one system call sends up to 32 descriptors (64 from Linux "+
+			"6.17 on)")
 	}
 	return fail("AF_XDP", err.Error(), "see what forbids it: seccomp, a container's policy")
 }
@@ -107,7 +111,7 @@ func judgeJIT(on bool) finding {
 
 const (
 	clockReads = 10_000 // under a millisecond
-	// slowClock is a cost of one read, in ns, that shows in a loop of 200; tsc takes 20 to 50. (guess)
+	// slowClock is a cost of one read that shows in a loop of 200 ns; tsc takes 20 to 50. (guess)
 	slowClock core.Time = 150
 )
 
@@ -125,7 +129,7 @@ func judgeClock(source string, cost core.Time) finding {
 	says := fmt.Sprintf("%s, a read takes %d ns", source, cost)
 	if slices.Contains([]string{"hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit"}, source) {
 		return warn("clock", says+": each read is a system call that asks a slow device",
-			"boot with clocksource=tsc, or find out why the kernel distrusts it (dmesg | grep -i tsc)")
+			"boot with clocksource=tsc, or see why the kernel distrusts it (dmesg | grep -i tsc)")
 	}
 	if cost > slowClock {
 		return warn("clock", says+": loops read it at each turn",
@@ -137,8 +141,8 @@ func judgeClock(source string, cost core.Time) finding {
 func judgeCapabilities(has machine.Capabilities) finding {
 	lacks := has.Lacks(machine.NetAdmin, machine.NetRaw, machine.BPF, machine.PerfMon)
 	if len(lacks) > 0 {
-		return note("capabilities", "this user can run applications, which need none, but no iokernel: "+
-			"it lacks %v", lacks)
+		return note("capabilities", "this user can run applications, which need none, but no "+
+			"iokernel: it lacks %v", lacks)
 	}
 	return ok("capabilities", "this user can run an iokernel")
 }
@@ -150,11 +154,13 @@ func judgeLockLimit(limit uint64) finding {
 	case limit == machine.Unlimited:
 		return ok("locked memory", "no limit")
 	case limit < need:
-		return warn("locked memory", fmt.Sprintf("at most %d KiB; an iokernel locks %d for each queue, "+
-			"applications nothing", limit>>10, need>>10),
+		return warn("locked memory",
+			fmt.Sprintf("at most %d KiB; an iokernel locks %d for each queue, applications nothing",
+				limit>>10, need>>10),
 			"CAP_IPC_LOCK or LimitMEMLOCK=infinity for the iokernel, or fewer xdp.frames")
 	}
-	return ok("locked memory", "at most %d KiB, %d for each queue of an iokernel", limit>>10, need>>10)
+	return ok("locked memory", "at most %d KiB, %d for each queue of an iokernel", limit>>10,
+		need>>10)
 }
 
 func judgeCPUs(allowed []int, isolated string) finding {
@@ -164,11 +170,12 @@ func judgeCPUs(allowed []int, isolated string) finding {
 	}
 	switch {
 	case len(allowed) < 2:
-		return warn("CPUs", says+": iokernel and workers share it, and wait for each other's time slice",
+		return warn("CPUs",
+			says+": iokernel and workers share it, and wait for each other's time slice",
 			"give it two, or run solo (dunlin echo --solo)")
 	case len(allowed) < config.SpinCPUs:
-		return note("CPUs", "%s; fewer than %d, so the iokernel sleeps when idle unless poll: spin", says,
-			config.SpinCPUs)
+		return note("CPUs", "%s; fewer than %d, so the iokernel sleeps when idle unless poll: spin",
+			says, config.SpinCPUs)
 	}
 	return ok("CPUs", "%s; the iokernel keeps one busy all the time unless poll: adaptive", says)
 }

@@ -20,7 +20,7 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what the iokernel does and who is attached",
-		Long: `Show what the iokernel serves, which runtimes are attached, and their packets and drops.
+		Long: `Show what the iokernel serves, who is attached, and their packets and drops.
 
 It answers root, and members of the group of its control socket. Counters count from the start of
 the iokernel, those of a runtime from when it attached. A direct runtime's packets do not pass

@@ -12,9 +12,9 @@ import (
 // ErrNotAllowed says that this process may not find something out, though it may well be there.
 var ErrNotAllowed = errors.New("this process may not ask")
 
-// TransmitBudget opens an AF_XDP socket, without binding it to anything, and has the kernel accept so
-// many descriptors per system call. Before Linux 6.17 it cannot, and the error is ENOPROTOOPT; without
-// AF_XDP it is EAFNOSUPPORT; without CAP_NET_RAW, ErrNotAllowed.
+// TransmitBudget opens an AF_XDP socket, without binding it to anything, and has the kernel accept
+// so many descriptors per system call. Before Linux 6.17 it cannot, and the error is ENOPROTOOPT;
+// without AF_XDP it is EAFNOSUPPORT; without CAP_NET_RAW, ErrNotAllowed.
 func TransmitBudget(descriptors int) error {
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if errors.Is(err, unix.EPERM) {
