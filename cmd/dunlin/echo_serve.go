@@ -13,6 +13,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/cmd/internal/build"
 	"github.com/dunlin-io/dunlin/cmd/internal/exit"
+	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
@@ -67,6 +68,7 @@ func (e *echo) startSolo() (*daemon.Daemon, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	pin.Procs(1) // the iokernel's loop turns the workers too
 	return daemon.Start(daemon.Options{Config: c, Build: build.Version(), Private: true,
 		Log: slog.New(slog.NewTextHandler(e.log, nil))})
 }
