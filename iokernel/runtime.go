@@ -76,7 +76,8 @@ func (d *Dataplane) Attach(c RuntimeConfig) (*Runtime, error) {
 			return nil, fmt.Errorf("iokernel: attach %s: %w", c.Name, err)
 		}
 		r.ports = append(r.ports, &port{far: far, runtime: r, number: uint8(w), waker: c.Wakers[w],
-			ledger: ledger})
+			ledger: ledger,
+			back:   make([]uint64, c.Layout.RingEntries)})
 	}
 	for i := range r.flows {
 		r.flows[i] = uint8(i % len(r.ports))
