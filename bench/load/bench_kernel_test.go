@@ -144,15 +144,20 @@ func TestAllContestantsOfThisPackage(t *testing.T) {
 	}
 }
 
-func TestThroughputOfTheFloor(t *testing.T) {
+func TestThroughput(t *testing.T) {
 	needRoot(t)
-	s, err := Throughput(t.Context(), kernelOptions("^floor/raw"))
+	s, err := Throughput(t.Context(), kernelOptions("^(floor/raw|kernel)"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	left(t)
-	if row := s.Report.Rows[0]; row.Unit != report.Frames || row.P50 < 1000 || row.Faults.Any() {
-		t.Errorf("row %+v", row)
+	if len(s.Report.Rows) != 2 {
+		t.Errorf("%d rows, want the floor and the kernel's batches", len(s.Report.Rows))
+	}
+	for _, row := range s.Report.Rows {
+		if row.Unit != report.Frames || row.P50 < 1000 || row.Faults.Any() {
+			t.Errorf("row %+v", row)
+		}
 	}
 }
 

@@ -12,11 +12,9 @@ import (
 	"time"
 
 	"github.com/dunlin-io/dunlin/bench/lab"
-	"github.com/dunlin-io/dunlin/bpf"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 	"github.com/dunlin-io/dunlin/iokernel/config"
 	"github.com/dunlin-io/dunlin/iokernel/daemon"
-	"github.com/dunlin-io/dunlin/xdp"
 )
 
 // runtimeName is the runtime of each iokernel here: there is one.
@@ -192,40 +190,6 @@ func iokernelFile(c config.Config) []byte {
 		panic(fmt.Sprintf("load: encode a configuration of numbers and text: %v", err))
 	}
 	return b
-}
-
-// upBeside is the kernel's sockets on a pair on which the steering program is attached and takes
-// nothing: what traffic pays that only passes.
-func upBeside(s *site) ([]*entrant, error) {
-	p, err := s.pair("beside")
-	if err != nil {
-		return nil, err
-	}
-	b := p.Ends[lab.B]
-	steer, err := bpf.LoadSteer(bpf.SteerOptions{Queues: 1, MAC: b.MAC})
-	if err != nil {
-		return nil, err
-	}
-	s.atClose(steer.Close)
-	err = s.lab.In(lab.B, func() error {
-		i, err := xdp.Open(xdp.Options{Interface: b.Name, Program: steer})
-		if err == nil {
-			s.atClose(func() error { return s.lab.In(lab.B, i.Close) })
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	spin, err := s.udpSpin(p, nameSpinBeside)
-	if err != nil {
-		return nil, err
-	}
-	tcp, err := s.tcp(p, nameTCPBeside)
-	if err != nil {
-		return nil, err
-	}
-	return []*entrant{spin, tcp}, nil
 }
 
 // headed is a client of frames that several contestants share: each sends with a header of its own.

@@ -73,6 +73,11 @@ type Run struct {
 	RowNs      int64  `json:"row_ns"` // measured time of a row in a round
 	WarmupNs   int64  `json:"warmup_ns"`
 	DurationNs int64  `json:"duration_ns"` // of the whole run, bring-up and removal included
+
+	// What else happened while rows were measured, in CPUs: time that other processes used (at
+	// least), and time that the hypervisor gave to other machines.
+	Others float64 `json:"others_cpus"`
+	Stolen float64 `json:"stolen_cpus"`
 }
 
 // Row is one contestant under one load.
