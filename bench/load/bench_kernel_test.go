@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -251,5 +252,29 @@ func TestParkedProcessDoesNotRun(t *testing.T) {
 	if affinity := new(unix.CPUSet); unix.SchedGetaffinity(c.pid(), affinity) != nil ||
 		affinity.Count() != 1 || !affinity.IsSet(1) {
 		t.Errorf("it may run on %d CPUs", affinity.Count())
+	}
+}
+
+// SIGINT ends the context: in the middle of a row, of each kind of driver.
+func TestInterrupt(t *testing.T) {
+	needRoot(t)
+	for _, rows := range []string{"floor/raw closed 64", "go/udp closed 64", "kernel/tcp-alone"} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		o := kernelOptions("^" + rows)
+		o.Measure = 20 * core.Second
+		o.Progress = func(format string, _ ...any) {
+			if strings.HasPrefix(format, "round") {
+				time.AfterFunc(50*time.Millisecond, interrupt)
+			}
+		}
+		start := time.Now()
+		if _, err := Latency(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v, want that of the context", rows, err)
+		}
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("%s: it took %v to end", rows, d)
+		}
+		left(t)
+		interrupt()
 	}
 }

@@ -26,9 +26,12 @@ import (
 // real processes, with users and signals of their own, and nothing has to be built beside it.
 const runAs = "RUN_AS"
 
+// runAsContestant is dunlin as a benchmark starts it, which sees to its end and needs its input.
+const runAsContestant = "contestant"
+
 func TestMain(m *testing.M) {
 	program := os.Getenv(runAs)
-	if program != "" {
+	if program != "" && program != runAsContestant {
 		go func() { // the tests hold the other end: whoever outlived them would keep a namespace
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			os.Exit(1)
@@ -37,7 +40,7 @@ func TestMain(m *testing.M) {
 	switch program {
 	case "":
 		os.Exit(m.Run())
-	case "dunlin":
+	case "dunlin", runAsContestant:
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	case "iokernel":
 		os.Exit(service.Main(os.Args[1:], os.Stdout, os.Stderr))
