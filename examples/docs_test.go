@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/dunlin-io/dunlin/bench/report"
 	"github.com/dunlin-io/dunlin/bpf"
 	"github.com/dunlin-io/dunlin/iokernel"
 	"github.com/dunlin-io/dunlin/iokernel/config"
@@ -162,4 +164,29 @@ func TestRunningIsComplete(t *testing.T) {
 	for v := iokernel.ViolationNone + 1; v < iokernel.ViolationCount; v++ {
 		want("a violation", "`"+v.Label()+"`")
 	}
+}
+
+// TestReportIsDescribed: BENCHMARKS.md has every field of the JSON.
+func TestReportIsDescribed(t *testing.T) {
+	text := read(t, "docs/BENCHMARKS.md")
+	var walk func(reflect.Type)
+	walk = func(of reflect.Type) {
+		for of.Kind() == reflect.Slice || of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct {
+			return
+		}
+		for field := range of.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name == "-" {
+				continue
+			}
+			if name != "" && !strings.Contains(text, "`"+name+"`") {
+				t.Errorf("docs/BENCHMARKS.md lacks the field `%s` of %v", name, of)
+			}
+			walk(field.Type)
+		}
+	}
+	walk(reflect.TypeFor[report.Report]())
 }
