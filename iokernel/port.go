@@ -25,6 +25,7 @@ type port struct {
 	completed uint64 // ... and on the completion ring
 	rungAt    uint64 // entries that it had taken when last rung for more, plus one
 
+	counts PortCounters
 	ledger []place                                // the runtime's, for all its ports, by chunk
 	back   []uint64                               // sent chunks, in a ring's worth of room
 	sent   [dataplane.MaxSegments]dataplane.Frame // the packet in hand, checked copies

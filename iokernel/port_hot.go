@@ -155,7 +155,7 @@ func (p *port) wake() {
 }
 
 func (p *port) ring() {
-	p.runtime.counts.Wakes++
+	p.counts.Wakes++
 	p.waker.Signal()
 }
 

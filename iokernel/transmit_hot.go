@@ -110,8 +110,8 @@ func (d *Dataplane) take(p *port, q *queue, k uint32) bool {
 		r.counts.Drops[drop]++
 		return true
 	}
-	r.counts.TxPackets++
-	r.counts.TxBytes += uint64(total)
+	p.counts.TxPackets++
+	p.counts.TxBytes += uint64(total)
 	return true
 }
 

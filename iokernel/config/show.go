@@ -32,7 +32,8 @@ func (e *Effective) Values() []Value {
 		for _, s := range runtimeSettings() {
 			add(fmt.Sprintf("runtimes[%d].%s", i, s.key), format(s.at(&e.Runtimes[i])))
 		}
-		add(fmt.Sprintf("runtimes[%d].%s", i, keyEndpoints), formatEndpoints(e.Runtimes[i].Endpoints))
+		add(fmt.Sprintf("runtimes[%d].%s", i, keyEndpoints),
+			formatEndpoints(e.Runtimes[i].Endpoints))
 	}
 	return list
 }
