@@ -124,6 +124,7 @@ func (d *Dataplane) Detach(r *Runtime) {
 		q.leave(r)
 	}
 	d.table.rebuild(d.runtimes)
+	r.counts = r.Counters() // they outlive the ports
 	r.ports, r.pool = nil, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/bench/report"
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/pin"
 )
 
 // peerArgument makes this test binary a peer, as `dunlin bench peer` is one.
@@ -28,10 +29,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func needRoot(t *testing.T) {
+func needMachine(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: network namespaces and XDP programs need CAP_SYS_ADMIN and CAP_NET_ADMIN")
+	}
+	if allowed, err := pin.Allowed(); err != nil || allowed.Count() < minCPUs {
+		t.Skipf("CPUs %v (%v): both ends of the wire poll, so each needs one", allowed, err)
 	}
 }
 
@@ -71,7 +75,7 @@ func left(t *testing.T) {
 }
 
 func TestFloorOnARealPair(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := Latency(t.Context(), kernelOptions("^floor/raw closed"))
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +105,7 @@ func TestFloorOnARealPair(t *testing.T) {
 
 // Two contestants: while one runs, the other is stopped.
 func TestProcessesOfOtherRowsAreParked(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := Latency(t.Context(), kernelOptions("^(floor/raw|kernel/udp-spin) closed 64"))
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +125,7 @@ func TestProcessesOfOtherRowsAreParked(t *testing.T) {
 
 // Every transport and driver that needs nothing but this package, once.
 func TestAllContestantsOfThisPackage(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	o := kernelOptions("^(asavie|kernel|go)")
 	// Long enough that a machine busy with other tests runs everybody in it.
 	o.Rounds, o.Measure = 1, 50*core.Millisecond
@@ -146,7 +150,7 @@ func TestAllContestantsOfThisPackage(t *testing.T) {
 }
 
 func TestThroughput(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := Throughput(t.Context(), kernelOptions("^(floor/raw|kernel)"))
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +169,7 @@ func TestThroughput(t *testing.T) {
 // A server that dies in the middle ends the benchmark with an error that names it, and leaves
 // nothing.
 func TestServerThatDies(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := newSite(kernelOptions(""))
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +200,7 @@ func TestServerThatDies(t *testing.T) {
 
 // What cannot start says why.
 func TestServerThatCannotStart(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := newSite(kernelOptions(""))
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +217,7 @@ func TestServerThatCannotStart(t *testing.T) {
 }
 
 func TestParkedProcessDoesNotRun(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	n := newNursery()
 	defer n.close()
 	c, err := n.start(birth{name: "spinner", command: []string{"/proc/self/exe", peerArgument,
@@ -257,7 +261,7 @@ func TestParkedProcessDoesNotRun(t *testing.T) {
 
 // SIGINT ends the context: in the middle of a row, of each kind of driver.
 func TestInterrupt(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	for _, rows := range []string{"floor/raw closed 64", "go/udp closed 64", "kernel/tcp-alone"} {
 		ctx, interrupt := context.WithCancel(t.Context())
 		o := kernelOptions("^" + rows)

@@ -21,13 +21,18 @@ const (
 // frame is where things are in a chart, for the template.
 type frame struct {
 	Width, Height, Left, Right, Top, Bottom float64
-	Names, Scale, Under                     float64 // of names and y labels across, of x labels down
+
+	Names, Scale float64 // of the lines' names and of the y axis's texts, across
+	Under        float64 // of the x axis's texts, down
 }
 
 func newFrame() frame {
 	const gap, line = 12, 18
-	return frame{Width: chartWidth, Height: chartHeight, Left: plotLeft, Right: plotRight, Top: plotTop,
-		Bottom: plotBottom, Names: plotRight + gap, Scale: plotLeft - gap/2, Under: plotBottom + line}
+	return frame{
+		Width: chartWidth, Height: chartHeight,
+		Left: plotLeft, Right: plotRight, Top: plotTop, Bottom: plotBottom,
+		Names: plotRight + gap, Scale: plotLeft - gap/2, Under: plotBottom + line,
+	}
 }
 
 // hues is how many colours the style sheet has; the lines after them are dashed.

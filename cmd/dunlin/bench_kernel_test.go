@@ -9,20 +9,24 @@ import (
 
 	"github.com/dunlin-io/dunlin/bench/report"
 	"github.com/dunlin-io/dunlin/cmd/internal/exit"
+	"github.com/dunlin-io/dunlin/core/pin"
 )
 
-// needRoot skips where a benchmark cannot run.
-func needRoot(t *testing.T) {
+// needMachine skips where a benchmark cannot run.
+func needMachine(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: a benchmark makes network namespaces and attaches XDP programs")
+	}
+	if allowed, err := pin.Allowed(); err != nil || allowed.Count() < 2 {
+		t.Skipf("CPUs %v (%v): both ends of a wire poll, so each needs one", allowed, err)
 	}
 }
 
 // bench runs a benchmark of this program on itself and returns its report.
 func bench(t *testing.T, args ...string) report.Report {
 	t.Helper()
-	needRoot(t)
+	needMachine(t)
 	t.Setenv(runAs, runAsContestant)
 	var stdout, stderr strings.Builder
 	if code := run(append([]string{"bench"}, args...), &stdout, &stderr); code != int(exit.OK) {
