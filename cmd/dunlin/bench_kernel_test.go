@@ -79,7 +79,7 @@ func TestBenchLatency(t *testing.T) {
 }
 
 func TestBenchThroughput(t *testing.T) {
-	r := bench(t, "throughput", "--rows", "^(floor|dunlin)", "--rounds", "1", "--duration", "30ms",
+	r := bench(t, "throughput", "--rows", "^(floor|dunlin)", "--rounds", "1", "--duration", "100ms",
 		"--window", "64", "-o", "json")
 	if len(r.Rows) != 3 || r.Rows[0].Unit != report.Frames || len(r.Ratios) != 2 {
 		t.Errorf("rows %+v, ratios %+v", r.Rows, r.Ratios)
