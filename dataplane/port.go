@@ -61,8 +61,8 @@ type Lent struct {
 
 const (
 	// lendLeast is how many chunks are lent under light load. A fill ring is a queue, so each chunk
-	// in it is touched in turn: 2,048 of them are 8 MiB, and cost a mediated ping-pong 1.2 us in
-	// misses of cache and TLB. (DIARY #1: 256 cost as little as 64, and absorb more)
+	// in it is touched in turn, and 1,024 of them cost a ping-pong 4 % in misses of cache and TLB;
+	// 256 cost hardly more than 64, and absorb more. (DIARY #1)
 	lendLeast = 256
 	// calmTurns is how many receiving turns in a row must find less than a sixteenth of the lent
 	// chunks filled before half of them are kept back. (guess: some tens of milliseconds of load)
