@@ -106,6 +106,7 @@ type Port struct {
 	skip     bool // inside a packet that was too long
 	unrung   bool // chunks were lent since the other side was last woken to take them
 	rx, tx   ledger
+	sent     [MaxBurst]uint32 // chunks of one look at the completion ring
 	counts   Counters
 }
 

@@ -148,16 +148,23 @@ func (p *Port) reap() (any bool) {
 			break
 		}
 		any = true
+		sent := p.sent[:0]
 		for i := range n {
 			index := p.rings.Completion.At(i) >> p.pool.shift
 			if index >= uint64(p.pool.count) || !p.tx.settle(uint32(index)) {
 				p.counts.BadDescriptors++
 				continue
 			}
-			p.sending--
-			p.cache.Free(uint32(index))
+			sent = p.sent[:len(sent)+1]
+			sent[len(sent)-1] = uint32(index)
 		}
+		// First the index, then the chunks: another worker may hand in one at once, and the
+		// iokernel must not take it for one that it still has.
 		p.rings.Completion.Release(n)
+		p.sending -= uint32(len(sent))
+		for _, index := range sent {
+			p.cache.Free(index)
+		}
 	}
 	return any
 }

@@ -32,6 +32,10 @@ type WorkerConfig struct {
 	// peer on the same machine (veth, containers) leaves the checksum to hardware that is not
 	// there: the field then holds an unfinished sum, and every packet would be dropped.
 	VerifyChecksums bool
+	// Steered says that whoever passes packets on has compared their destination with the MAC that
+	// the interface has now, as the XDP program does. It is not compared with MAC then, which is
+	// from when the worker was made.
+	Steered bool
 }
 
 // WorkerCounters are what a worker did since it was made.
@@ -77,12 +81,13 @@ type Worker struct {
 	link      Link
 	cache     *Cache
 	pool      *Pool
-	mac       wire.MAC
-	longest   int // bytes of the longest packet built here
-	limit     int // of burst
-	burst     int // B
-	queued    int // frames in out
-	sends     int // of them the application's own, at most; 0 whenever the queue ran empty
+	mac       wire.MAC // source of SendRaw
+	only      wire.MAC // destination of the packets taken; zero: any
+	longest   int      // bytes of the longest packet built here
+	limit     int      // of burst
+	burst     int      // B
+	queued    int      // frames in out
+	sends     int      // of them the application's own, at most; 0 whenever the queue ran empty
 	verify    bool
 	request   Request
 	endpoints endpoints
@@ -115,6 +120,9 @@ func NewWorker(link Link, cache *Cache, c WorkerConfig) (*Worker, error) {
 	w := &Worker{link: link, cache: cache, pool: cache.Pool(), mac: c.MAC, limit: c.Batch,
 		burst: 1, verify: c.VerifyChecksums,
 		longest: min(c.MTU+wire.EthernetBytes, cache.Pool().ChunkBytes())}
+	if !c.Steered {
+		w.only = c.MAC
+	}
 	w.request.worker = w
 	return w, nil
 }

@@ -17,14 +17,15 @@ func TestDrops(t *testing.T) {
 		copy(b[at:], to)
 		return b
 	}
-	from := func(ip string) []byte {
-		src := netip.AddrPortFrom(netip.MustParseAddr(ip), clientPort)
+	fromPort := func(ip string, port uint16) []byte {
+		src := netip.AddrPortFrom(netip.MustParseAddr(ip), port)
 		dst := netip.AddrPortFrom(server4, servicePort)
 		if src.Addr().Is6() {
 			dst = netip.AddrPortFrom(server6, servicePort)
 		}
 		return udp(t, src, dst, clientMAC, serverMAC, nil)
 	}
+	from := func(ip string) []byte { return fromPort(ip, clientPort) }
 	to := func(ip string, port uint16) []byte {
 		dst := netip.AddrPortFrom(netip.MustParseAddr(ip), port)
 		src := netip.AddrPortFrom(client4, clientPort)
@@ -61,10 +62,10 @@ func TestDrops(t *testing.T) {
 		{"from an IPv6 group", from("ff02::1"), dataplane.ReasonGroupAddress},
 		{"from 0.0.0.0", from("0.0.0.0"), dataplane.ReasonBadSource},
 		{"from loopback", from("127.0.0.1"), dataplane.ReasonBadSource},
-		{"from itself", from("192.0.2.1"), dataplane.ReasonBadSource},
+		{"from itself", fromPort("192.0.2.1", servicePort), dataplane.ReasonBadSource},
 		{"from ::", from("::"), dataplane.ReasonBadSource},
 		{"from ::1", from("::1"), dataplane.ReasonBadSource},
-		{"from itself, IPv6", from("2001:db8::1"), dataplane.ReasonBadSource},
+		{"from itself, IPv6", fromPort("2001:db8::1", servicePort), dataplane.ReasonBadSource},
 	} {
 		s := newServed(t, dataplane.WorkerConfig{MAC: serverMAC}, memlink.Config{})
 		s.handleAll(t, func(r *dataplane.Request) { t.Errorf("%s: reached the handler", c.name) })
@@ -77,13 +78,27 @@ func TestDrops(t *testing.T) {
 	}
 }
 
-// Without an address of its own a worker takes packets to any unicast one.
+// Another port of the address that is served is somebody else, and is answered.
+func TestAnswersItsOwnAddress(t *testing.T) {
+	for _, ip := range []netip.Addr{server4, server6} {
+		s := newServed(t, dataplane.WorkerConfig{MAC: serverMAC}, memlink.Config{})
+		s.handleAll(t, turnAround)
+		client, server := netip.AddrPortFrom(ip, clientPort), netip.AddrPortFrom(ip, servicePort)
+		same(t, ip.String(), s.exchange(t, udp(t, client, server, serverMAC, serverMAC, []byte("x"))),
+			udp(t, server, client, serverMAC, serverMAC, []byte("x")))
+	}
+}
+
+// Without an address of its own, or behind somebody who looks at addresses, a worker takes packets to
+// any unicast one.
 func TestAnyUnicastAddress(t *testing.T) {
-	s := newServed(t, dataplane.WorkerConfig{}, memlink.Config{})
-	s.handleAll(t, turnAround)
-	other := wire.MAC{2, 9, 9, 9, 9, 9}
-	same(t, "raw", s.exchange(t, raw(t, clientMAC, other, []byte("x"))),
-		raw(t, other, clientMAC, []byte("x")))
+	for _, c := range []dataplane.WorkerConfig{{}, {MAC: serverMAC, Steered: true}} {
+		s := newServed(t, c, memlink.Config{})
+		s.handleAll(t, turnAround)
+		other := wire.MAC{2, 9, 9, 9, 9, 9}
+		same(t, "raw", s.exchange(t, raw(t, clientMAC, other, []byte("x"))),
+			raw(t, other, clientMAC, []byte("x")))
+	}
 }
 
 // UDP checksums are verified where the configuration says so. An IPv4 sender may leave it out.

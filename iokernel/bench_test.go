@@ -16,7 +16,8 @@ type turntable struct {
 	h     *hostile
 	frame []byte
 	descs [dataplane.MaxBurst]ring.Desc
-	burst int
+	next  int // of descs, to be sent
+	burst int // a divisor of their number
 }
 
 func newTurntable(t testing.TB, bytes, burst int) *turntable {
@@ -45,7 +46,8 @@ func (tt *turntable) receive() {
 
 // transmit has the runtime send a burst and take the frames back.
 func (tt *turntable) transmit() {
-	tt.h.tx(tt.descs[:tt.burst]...)
+	tt.h.tx(tt.descs[tt.next : tt.next+tt.burst]...)
+	tt.next = (tt.next + tt.burst) % len(tt.descs)
 	tt.r.Poll(0)
 	tt.h.reap()
 }

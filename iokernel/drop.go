@@ -7,6 +7,7 @@ const (
 	DropNone          Drop = iota
 	DropMalformed          // from the NIC: wire.Parse refused it (the XDP program should have)
 	DropNoEndpoint         // from the NIC: nobody registered it any more
+	DropOwnSource          // from the NIC: it claims to come from this interface
 	DropNoFill             // to a runtime: it gave no empty chunk
 	DropRxFull             // to a runtime: its receive ring is full
 	DropTooLong            // to a runtime: more segments than a packet may have in its chunks
@@ -24,6 +25,7 @@ var dropText = [DropCount]string{
 	DropNone:          "none",
 	DropMalformed:     "malformed",
 	DropNoEndpoint:    "no_endpoint",
+	DropOwnSource:     "own_source",
 	DropNoFill:        "no_fill",
 	DropRxFull:        "rx_full",
 	DropTooLong:       "too_long",

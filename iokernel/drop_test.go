@@ -36,6 +36,15 @@ func TestDropsFromNIC(t *testing.T) {
 		drops(t, "queue", r.QueueCounters(0).Drops, map[Drop]uint64{DropNoEndpoint: 1})
 		r.audit()
 	})
+	t.Run("own source", func(t *testing.T) {
+		r := newRig(t, 1)
+		g := r.attach("g", shape{}, Endpoint{EtherType: typeA})
+		r.nics[0].arrive(t, rawPacket(hostMAC, hostMAC, typeA, 60, 1))
+		r.settle()
+		drops(t, "queue", r.QueueCounters(0).Drops, map[Drop]uint64{DropOwnSource: 1})
+		same(t, "received", g.recv(0))
+		r.audit()
+	})
 	t.Run("no fill", func(t *testing.T) {
 		r := newRig(t, 1)
 		g := r.attach("g", shape{lend: 3}, Endpoint{EtherType: typeA})

@@ -198,6 +198,34 @@ func TestPortsSpreadOverQueues(t *testing.T) {
 	}
 }
 
+// TestChunksComeBackBesideFlooders: a runtime of many workers and few chunks gets them back,
+// although each worker sent fewer than a batch and others keep the Dataplane from ever being
+// idle.
+func TestChunksComeBackBesideFlooders(t *testing.T) {
+	const workers = 16
+	r := newRig(t, 1)
+	r.nics[0].mute = true
+	flooder := r.attach("flooder", shape{}, Endpoint{EtherType: typeA})
+	few := r.attach("few", shape{workers: workers, chunks: 128, lend: 4}, Endpoint{EtherType: typeB})
+	packet := rawPacket(peerMAC, hostMAC, typeB, 60, 1)
+	const packets = 10 * 128
+	sent := 0
+	for poll := 0; sent < packets; poll++ {
+		if poll > 20*packets/64+1000 {
+			t.Fatalf("%d packets sent of %d after %d polls", sent, packets, poll)
+		}
+		flooder.flood(typeA, 60)
+		for w := range workers {
+			if few.send(w, packet) {
+				sent++
+			}
+			few.recv(w)
+		}
+		r.Poll(0)
+	}
+	r.noEviction()
+}
+
 // TestPollIsBounded: one poll takes a burst from a queue's workers and not more, also of packets
 // that never reach the queue, so that nobody who floods can keep the Dataplane from receiving.
 func TestPollIsBounded(t *testing.T) {

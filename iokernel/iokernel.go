@@ -86,6 +86,8 @@ type Dataplane struct {
 	notify   func()
 	evicted  []Eviction // not reported yet
 	dirty    []*port    // have something to publish; between two polls none has
+	withheld int        // sent chunks staged and not given back, at most; 0 means none
+	busy     int        // polls since some are
 }
 
 // New returns a Dataplane without runtimes.

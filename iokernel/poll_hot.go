@@ -10,7 +10,9 @@ import (
 // of every queue and sends it. Its unit of work is frames moved.
 //
 // What was received is published before anything is transmitted: workers begin with it while we
-// copy and while the link sends, which may be a system call.
+// copy and while the link sends, which may be a system call. Chunks that were sent go back in
+// batches, or when there is nothing else to do: hardly anybody waits for them, and the store would
+// hold up the next packet until the worker's core gave the line away.
 func (d *Dataplane) Poll(core.Time) (work int) {
 	for _, q := range d.queues {
 		work += d.receive(q)
@@ -21,12 +23,21 @@ func (d *Dataplane) Poll(core.Time) (work int) {
 		work += q.send()
 	}
 	d.publish()
+	if d.withheld > 0 {
+		d.busy++
+		if work == 0 || d.busy == giveBackPolls {
+			work += d.settle()
+		}
+	}
 	return work
 }
 
 // Next is at once while packets wait for a link that was full, soon while a worker must reap its
 // completions first, otherwise never: all else is input.
 func (d *Dataplane) Next(now core.Time) core.Time {
+	if d.withheld > 0 {
+		return now
+	}
 	next := core.Never
 	for _, q := range d.queues {
 		if q.backlog > 0 {
@@ -57,7 +68,8 @@ func (d *Dataplane) Pending() bool {
 	return false
 }
 
-// receive steers one burst of a queue.
+// receive steers one burst of a queue. A packet that claims to come from this very interface is
+// nobody's: its reply would not leave the host but be switched, and two that reply go on for ever.
 func (d *Dataplane) receive(q *queue) int {
 	n := q.link.Recv(q.burst[:])
 	for at := 0; at < n; {
@@ -69,6 +81,8 @@ func (d *Dataplane) receive(q *queue) int {
 		first := q.cache.Pool().Bytes(packet[0])
 		if p, reason := wire.Parse(first, total); reason != wire.OK {
 			q.counts.Drops[DropMalformed]++
+		} else if wire.Ethernet(first).Src() == d.mac {
+			q.counts.Drops[DropOwnSource]++
 		} else if r := d.table.find(first, p); r == nil {
 			q.counts.Drops[DropNoEndpoint]++
 		} else {
@@ -113,10 +127,23 @@ func (d *Dataplane) publish() {
 	for _, p := range d.dirty {
 		p.dirty = false
 		if !p.cut {
-			p.publish()
+			d.withheld += p.publish()
 		}
 	}
 	d.dirty = d.dirty[:0]
+}
+
+// settle gives back all sent chunks that publish withheld, and returns how many.
+func (d *Dataplane) settle() (work int) {
+	for _, q := range d.queues {
+		for _, p := range q.ports {
+			if !p.cut {
+				work += p.giveBack()
+			}
+		}
+	}
+	d.withheld, d.busy = 0, 0
+	return work
 }
 
 // bytesOf is the length of a packet.

@@ -22,10 +22,20 @@ type port struct {
 	done      uint32 // written to the completion ring, not yet published
 	received  uint64 // entries published on the rx ring since the start
 	completed uint64 // ... and on the completion ring
+	rungAt    uint64 // entries that it had taken when last rung for more, plus one
 
 	ledger []place                                // the runtime's, for all its ports, by chunk
 	sent   [dataplane.MaxSegments]dataplane.Frame // the packet in hand, checked copies
 }
+
+// giveBackBatch is how many sent chunks are worth a store to the completion index while there is
+// other work. (guess: a quarter of a burst, as in package dataplane)
+const giveBackBatch = 16
+
+// giveBackPolls is for how many polls chunks may be withheld, however busy others keep us: a
+// runtime of many workers and few chunks could have them all withheld. (guess: a poll with work
+// takes 1 to 100 us)
+const giveBackPolls = 16
 
 // reapRetry is how soon the Dataplane looks again, when it would sleep, at a worker that must reap
 // its completions before its packets can be taken: nobody rings for that. (guess: one wake a

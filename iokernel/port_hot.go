@@ -104,29 +104,49 @@ func (p *port) complete(f dataplane.Frame) {
 	p.done++
 }
 
-// publish makes what was staged visible to the worker, and wakes it if it sleeps.
-func (p *port) publish() {
-	if p.done > 0 {
-		p.far.Completion.Submit(p.done)
-		p.completed += uint64(p.done)
+// giveBack publishes the sent chunks, and returns how many.
+func (p *port) giveBack() int {
+	n := p.done
+	if n > 0 {
+		p.far.Completion.Submit(n)
+		p.completed += uint64(n)
 		p.done = 0
 	}
+	return int(n)
+}
+
+// publish makes what was staged visible to the worker, and wakes it if it sleeps. It returns how
+// many sent chunks it withheld, because they are too few to be worth the store.
+func (p *port) publish() (withheld int) {
+	if p.done >= giveBackBatch {
+		p.giveBack()
+	}
 	if p.staged == 0 {
-		return
+		return int(p.done)
 	}
 	p.far.Fill.Release(p.filled)
 	p.far.Rx.Submit(p.staged)
 	p.received += uint64(p.staged)
 	p.filled, p.staged = 0, 0
 	p.wake()
+	return int(p.done)
 }
 
-// wake wakes the worker if it sleeps.
+// wake wakes the worker if it sleeps. Until it takes something it is not rung again: with unread
+// packets it does not go to sleep, so the last ring is on its way, and a ring is a system call.
 func (p *port) wake() {
-	if p.far.Rx.NeedWakeup() {
-		p.runtime.counts.Wakes++
-		p.waker.Signal()
+	if !p.far.Rx.NeedWakeup() {
+		return
 	}
+	if taken := p.received - uint64(p.far.Rx.Outstanding()); p.rungAt != taken+1 {
+		p.rungAt = taken + 1
+		p.ring()
+	}
+}
+
+func (p *port) ring() {
+	p.runtime.counts.Wakes++
+	p.waker.Signal()
 }
 
 // pending reports whether the worker published something that it was not known to be stuck with.

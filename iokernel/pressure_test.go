@@ -142,7 +142,7 @@ func TestCompletionsNotReaped(t *testing.T) {
 		t.Errorf("it looks again at %d, want a millisecond after 5", next)
 	}
 	h.reap()
-	r.Poll(0)
+	r.settle()
 	if n := h.rt.Counters().TxPackets; n != uint64(size)+15 {
 		t.Errorf("%d packets sent after reaping, want %d", n, size+15)
 	}
@@ -266,6 +266,25 @@ func TestParking(t *testing.T) {
 	g.recv(1)
 	r.noEviction()
 	r.audit()
+}
+
+// TestWakingTakesTime: packets that come while a worker wakes up do not ring again; those that
+// come when it has taken the others and sleeps again do.
+func TestWakingTakesTime(t *testing.T) {
+	r := newRig(t, 1)
+	g := r.attach("g", shape{}, Endpoint{EtherType: typeA})
+	g.ports[0].Arm(true)
+	for sleeps := 1; sleeps <= 3; sleeps++ {
+		for range 4 {
+			r.nics[0].arrive(t, rawPacket(hostMAC, peerMAC, typeA, 60, 1))
+			r.Poll(0)
+		}
+		if g.bells[0].rings != sleeps {
+			t.Errorf("rung %d times for sleep %d", g.bells[0].rings, sleeps)
+		}
+		g.recv(0)
+	}
+	r.noEviction()
 }
 
 // TestIdlePollMutatesNothing: no work, and no byte of shared memory changes.

@@ -58,7 +58,7 @@ func (nowhere) Pending() bool              { return false }
 type QueueCounters struct {
 	RxPackets, RxBytes uint64
 	TxPackets, TxBytes uint64
-	Drops              [DropCount]uint64 // DropMalformed and DropNoEndpoint
+	Drops              [DropCount]uint64 // those from the NIC
 	NoFrames           uint64            // turns in which no frame was free to send from
 	TxFull             uint64            // turns in which the link did not take all
 }

@@ -96,7 +96,7 @@ func (h *hostile) sendAll(r *rig, from, n int) {
 	for i := range n {
 		h.tx(h.packet(from+i, 60))
 	}
-	r.Poll(0)
+	r.settle()
 }
 
 // misdeed is something a runtime does, and what it is evicted for.

@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	// The kernel releases a queue by a worker that waits for its network lock: 17 ms after the last
-	// close on an idle machine (measured), longer on a loaded one.
-	bindPatience = 200 * time.Millisecond
-	bindPause    = 2 * time.Millisecond
+	// The kernel releases a queue by a worker that waits for its network lock: 17 ms after the
+	// last close on an idle machine (measured), longer on a loaded one. So a queue that nobody is
+	// seen to hold is waited for longer. (guess: ten times)
+	bindPatience       = 200 * time.Millisecond
+	bindPatienceUnheld = 2 * time.Second
+	bindPause          = 2 * time.Millisecond
 
 	busyPollBudget = 64 // the kernel's default
 )
@@ -81,23 +83,36 @@ func (s *Socket) bindOwner(fd int, o SocketOptions) error {
 // bind binds, and waits for a queue that is being released.
 func (s *Socket) bind(fd int, address *unix.SockaddrXDP) error {
 	start := time.Now()
-	err := unix.Bind(fd, address)
-	for err == unix.EBUSY && time.Since(start) < bindPatience {
-		time.Sleep(bindPause)
-		err = unix.Bind(fd, address)
+	err := bindFor(fd, address, start.Add(bindPatience))
+	if err == unix.EBUSY {
+		who := holders(s.iface.features.Index, s.queue)
+		if len(who) == 0 {
+			err = bindFor(fd, address, start.Add(bindPatienceUnheld))
+		}
+		if err == unix.EBUSY {
+			return &BusyError{Interface: s.iface.features.Interface, Queue: s.queue, Holders: who}
+		}
 	}
 	switch err {
 	case nil:
 		return nil
-	case unix.EBUSY:
-		return &BusyError{Interface: s.iface.features.Interface, Queue: s.queue,
-			Holders: holders(s.iface.features.Index, s.queue)}
 	case unix.EINVAL:
 		if s.iface.frags {
 			return fmt.Errorf("bind: %w (multi-buffer sockets need Linux 6.6)", err)
 		}
 	}
 	return fmt.Errorf("bind: %w", err)
+}
+
+// bindFor binds, and tries again while the queue is busy until the deadline.
+func bindFor(fd int, address *unix.SockaddrXDP, deadline time.Time) error {
+	for {
+		err := unix.Bind(fd, address)
+		if err != unix.EBUSY || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(bindPause)
+	}
 }
 
 // tune sets what makes a bound socket faster. What cannot be set is a fallback, not an error.

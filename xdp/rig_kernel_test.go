@@ -28,7 +28,7 @@ const (
 )
 
 // newLab returns a lab without IPv6, so that nothing but the test sends.
-func newLab(t *testing.T, o lab.PairOptions) *lab.Lab {
+func newLab(t testing.TB, o lab.PairOptions) *lab.Lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: network namespaces, XDP programs, AF_XDP sockets")
@@ -47,7 +47,7 @@ func newLab(t *testing.T, o lab.PairOptions) *lab.Lab {
 }
 
 // in runs fn in a namespace of the lab and fails the test with its error.
-func in(t *testing.T, l *lab.Lab, side lab.Side, fn func() error) {
+func in(t testing.TB, l *lab.Lab, side lab.Side, fn func() error) {
 	t.Helper()
 	if err := l.In(side, fn); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func in(t *testing.T, l *lab.Lab, side lab.Side, fn func() error) {
 }
 
 // redirect loads the program that sends all frames of a queue to its socket.
-func redirect(t *testing.T, queues int, frags bool) Program {
+func redirect(t testing.TB, queues int, frags bool) Program {
 	t.Helper()
 	p, err := bpf.LoadRedirect(queues, frags)
 	if err != nil {
@@ -70,7 +70,7 @@ func redirect(t *testing.T, queues int, frags bool) Program {
 }
 
 // memory returns frame memory of n chunks.
-func memory(t *testing.T, n, chunk int) *mem.Memory {
+func memory(t testing.TB, n, chunk int) *mem.Memory {
 	t.Helper()
 	m, err := mem.Create("umem", n*chunk)
 	if err != nil {
@@ -82,7 +82,7 @@ func memory(t *testing.T, n, chunk int) *mem.Memory {
 
 // end is one end of a pair with a program, a socket on queue 0, and its rings in the test's hands.
 type end struct {
-	t     *testing.T
+	t     testing.TB
 	iface *Interface
 	sock  *Socket
 	rings dataplane.Rings
@@ -102,7 +102,7 @@ type setup struct {
 }
 
 // open opens an end. Everything is closed with the test.
-func open(t *testing.T, l *lab.Lab, side lab.Side, s setup) *end {
+func open(t testing.TB, l *lab.Lab, side lab.Side, s setup) *end {
 	t.Helper()
 	if s.program == nil {
 		s.program = redirect(t, 1, s.frags)
@@ -274,7 +274,7 @@ func (e *end) statistics() sock.Statistics {
 }
 
 // pollFor polls a descriptor and reports whether the event came.
-func pollFor(t *testing.T, fd int, events int16, wait time.Duration) bool {
+func pollFor(t testing.TB, fd int, events int16, wait time.Duration) bool {
 	t.Helper()
 	ms := int(max(wait.Milliseconds(), 1))
 	for {

@@ -171,7 +171,7 @@ type portEnd struct {
 	burst []dataplane.Frame
 }
 
-func openPort(t *testing.T, l *lab.Lab, side lab.Side, s setup) *portEnd {
+func openPort(t testing.TB, l *lab.Lab, side lab.Side, s setup) *portEnd {
 	t.Helper()
 	s.nofill = true
 	p := &portEnd{end: open(t, l, side, s), burst: make([]dataplane.Frame, dataplane.MaxBurst)}

@@ -92,9 +92,9 @@ func (e *OwnedError) Error() string {
 }
 
 // OpenSocket opens a socket on a queue over memory, whole pages of it, and makes it the owner of
-// the queue's fill and completion ring. A queue that somebody else still holds is tried again for
-// 200 ms, since the kernel lets go of one some time after its socket was closed; then it is a
-// *BusyError.
+// the queue's fill and completion ring. A queue that is busy is tried again for 200 ms, since the
+// kernel lets go of one some time after its socket was closed, and for 2 s if no process is seen to
+// hold it; then it is a *BusyError.
 func (i *Interface) OpenSocket(queue int, memory []byte, o SocketOptions) (*Socket, error) {
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = MaxChunkBytes

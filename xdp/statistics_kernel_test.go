@@ -113,3 +113,29 @@ func statFillEmpty(t *testing.T, l *lab.Lab, m Mode) {
 	b.lend(rigFill)
 	stream(t, l, a, b, lab.A, 0, rigBatch, minFrame)
 }
+
+// TestForeignChunks: addresses outside the memory in the fill ring are passed over. The kernel
+// checks no more than that, so a chunk lent twice is received into twice.
+func TestForeignChunks(t *testing.T) {
+	for _, mode := range []Mode{Native, Generic} {
+		t.Run(mode.String(), func(t *testing.T) {
+			l := newLab(t, lab.PairOptions{})
+			a := open(t, l, lab.A, setup{mode: mode})
+			b := open(t, l, lab.B, setup{mode: mode, nofill: true})
+			lent := []uint64{uint64(len(b.mem)), 1 << 40, ^uint64(0), 0x3000, 0x3000}
+			b.rings.Fill.Reserve(uint32(len(lent)))
+			for i, addr := range lent {
+				b.rings.Fill.Set(uint32(i), addr)
+			}
+			b.rings.Fill.Submit(uint32(len(lent)))
+			a.send(a.write(frame(l, lab.A, 0, minFrame))...)
+			a.send(a.write(frame(l, lab.A, 1, minFrame))...)
+			for range 2 {
+				got, at := b.recvAt(rigTimeout)
+				if got == nil || at/uint64(b.chunk) != 3 {
+					t.Errorf("a packet of %d bytes at %#x, want it in the chunk at 0x3000", len(got), at)
+				}
+			}
+		})
+	}
+}

@@ -156,7 +156,8 @@ func TestThroughputOfTheFloor(t *testing.T) {
 	}
 }
 
-// A server that dies in the middle ends the benchmark with an error that names it, and leaves nothing.
+// A server that dies in the middle ends the benchmark with an error that names it, and leaves
+// nothing.
 func TestServerThatDies(t *testing.T) {
 	needRoot(t)
 	s, err := newSite(kernelOptions(""))

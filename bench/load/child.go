@@ -44,7 +44,7 @@ type birth struct {
 	env     []string // in addition to ours
 	files   []*os.File
 	input   bool                     // wants pipes as standard input and output
-	cpu     int                      // all it may run on
+	cpu     int                      // all it may run on; anyCPU: what we may
 	uid     int                      // and gid; 0 leaves it root, with all capabilities
 	inside  func(func() error) error // enters its network namespace; nil: ours
 }
@@ -97,9 +97,15 @@ func (n *nursery) start(b birth) (*child, error) {
 	return c, nil
 }
 
+// anyCPU leaves a process where we may run: it pins its threads itself.
+const anyCPU = -1
+
 // onCPU runs f on the calling thread, which is confined to one CPU meanwhile: processes started by
 // f inherit that.
 func onCPU(cpu int, f func() error) error {
+	if cpu == anyCPU {
+		return f()
+	}
 	var before, only unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return err
@@ -114,16 +120,32 @@ func onCPU(cpu int, f func() error) error {
 
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
+// A goneError says that a process ended by itself.
+type goneError struct {
+	name string
+	end  error // nil if it ended in order
+	said string
+}
+
+func (e *goneError) Error() string {
+	how := "in order"
+	if e.end != nil {
+		how = e.end.Error()
+	}
+	if e.said == "" {
+		return fmt.Sprintf("load: %s has ended: %s; it said nothing", e.name, how)
+	}
+	return fmt.Sprintf("load: %s has ended: %s; it said: %s", e.name, how, e.said)
+}
+
+// Is makes it an os.ErrProcessDone.
+func (e *goneError) Is(target error) bool { return target == os.ErrProcessDone }
+
 // alive is nil while the process lives, and says how it ended afterwards.
 func (c *child) alive() error {
 	select {
 	case <-c.ended:
-		said := strings.TrimSpace(c.stderr.String())
-		if said == "" {
-			said = "it said nothing"
-		}
-		return fmt.Errorf("load: %s has ended: %w (%s)", c.name,
-			errors.Join(c.err, os.ErrProcessDone), said)
+		return &goneError{c.name, c.err, strings.TrimSpace(c.stderr.String())}
 	default:
 		return nil
 	}

@@ -18,8 +18,8 @@ type driver interface {
 	run(ctx context.Context, p Plan) (Result, error)
 }
 
-// newThread returns a parked thread on a CPU of its own, for generators that need nothing beside them:
-// what is given to Do has it for itself.
+// newThread returns a parked thread on a CPU of its own, for generators that need nothing beside
+// them: what is given to Do has it for itself.
 func newThread(name string, cpu int) (*pin.Loop, error) {
 	l, err := pin.New(pin.Options{Name: name, CPU: cpu, Host: core.NewHost()})
 	if err != nil {
@@ -144,7 +144,7 @@ type parkingDriver struct {
 }
 
 // glanceEvery is how often a parked loop is woken to notice a loss.
-const glanceEvery = time.Duration(lostAfter)
+const glanceEvery = time.Duration(lookAfter)
 
 func (d parkingDriver) run(_ context.Context, p Plan) (Result, error) {
 	p.Patient = true

@@ -246,13 +246,14 @@ func (e *entrant) await(ctx context.Context) error {
 			return nil // a stream, which is connected
 		}
 	}
-	first := Plan{Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond}
+	first := Plan{Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond,
+		GiveUp: awaitGiveUp}
 	start := time.Now()
 	for {
 		r, err := d.run(ctx, first)
 		switch {
 		case err != nil:
-			return fmt.Errorf("load: %s: %w", e.name, err)
+			return fmt.Errorf("%s: %w", e.name, err)
 		case len(r.Samples) > 0:
 			return nil
 		}
@@ -261,7 +262,7 @@ func (e *entrant) await(ctx context.Context) error {
 		}
 		switch {
 		case err != nil:
-			return fmt.Errorf("load: %s: %w", e.name, err)
+			return fmt.Errorf("%s: %w", e.name, err)
 		case time.Since(start) > answerPatience:
 			return fmt.Errorf("load: %s does not answer within %v", e.name, answerPatience)
 		}
@@ -269,5 +270,8 @@ func (e *entrant) await(ctx context.Context) error {
 	}
 }
 
-// awaitBytes is the frame of a first request.
-const awaitBytes = 64
+// A first request: a small frame, and soon another one.
+const (
+	awaitBytes  = 64
+	awaitGiveUp = 50 * core.Millisecond
+)

@@ -151,8 +151,7 @@ func upBinary(s *site) ([]*entrant, error) {
 		return nil, err
 	}
 	iokernel, err := s.start(birth{name: "iokernel",
-		command: []string{s.o.Iokernel, "--config", file}, cpu: s.cpus.iokernel,
-		inside: s.in(lab.B)}, true)
+		command: []string{s.o.Iokernel, "--config", file}, cpu: anyCPU, inside: s.in(lab.B)}, true)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,24 @@ func (e *end) kick() {
 	e.unsent = e.rings.Tx.Outstanding() > 0
 }
 
+// lend puts the next n chunks into circulation.
+func (e *end) lend(n uint32) {
+	n = e.rings.Fill.Reserve(n)
+	for i := range n {
+		e.rings.Fill.Set(i, uint64(e.lent+i)*chunkBytes)
+	}
+	e.rings.Fill.Submit(n)
+	e.lent += n
+}
+
+// crowd lends as many chunks again when the frames that wait hold a quarter of those lent. It looks
+// only after a full burst.
+func (e *end) crowd(n uint32) {
+	if n == burst && e.lent < ringEntries && (n+e.rings.Rx.Waiting())*4 >= e.lent {
+		e.lend(min(e.lent, ringEntries-e.lent))
+	}
+}
+
 // Send implements Transport.
 func (c *frameClient) Send(seq uint64, n int) int {
 	if c.count < n {
@@ -71,6 +89,7 @@ func (c *frameClient) Recv(dst []uint64) (got int) {
 		c.spare[c.spares+i] = chunkOf(d.Addr)
 	}
 	c.rings.Rx.Release(n)
+	c.crowd(n)
 	if c.spares += n; c.spares > burst {
 		c.refill()
 	}
@@ -148,6 +167,7 @@ func (e *frameEcho) poll() uint32 {
 	e.rings.Tx.Submit(n)
 	e.kick()
 	e.rings.Rx.Release(n)
+	e.crowd(n)
 	if e.owed += n; e.owed >= burst { // no idle turn may come for long
 		e.recycle()
 	}

@@ -218,6 +218,35 @@ func TestEchoSwapsAddresses(t *testing.T) {
 	}
 }
 
+// A server that does not run for a while must not lose what has come meanwhile, and be ready for more
+// the next time: up to a full ring.
+func TestBurstsFindChunks(t *testing.T) {
+	client, echo, a, b := newWire(t, rawBetween())
+	if err := client.SetBytes(64); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]uint64, burst)
+	seq := uint64(0)
+	for _, n := range []int{1, firstLent, 2 * firstLent, ringEntries, ringEntries} {
+		for sent := 0; sent < n; {
+			k := client.Send(seq, min(burst, n-sent))
+			sent, seq = sent+k, seq+uint64(k)
+		}
+		received := 0
+		for idle := 0; idle < 4; idle++ { // upkeep takes some turns
+			for echo.poll() > 0 || client.rings.Rx.Any() {
+				received += client.Recv(got)
+				idle = 0
+			}
+			client.Recv(got)
+		}
+		if received != n || a.lost+b.lost > 0 {
+			t.Errorf("%d of %d came back; %d and %d found no chunk; %d and %d are lent", received, n,
+				a.lost, b.lost, client.lent, echo.lent)
+		}
+	}
+}
+
 // Whatever happens on the wire, each chunk of both memories is in one place.
 func TestChunksAreConserved(t *testing.T) {
 	client, echo, a, b := newWire(t, rawBetween())
@@ -226,7 +255,8 @@ func TestChunksAreConserved(t *testing.T) {
 	a.spoil, b.spoil = drop, drop
 	a.take, b.take = 7, 11
 	g := NewGenerator(client, 1<<16)
-	p := Plan{Loop: report.Window, Window: 256, Bytes: 64, Measure: 300 * core.Millisecond}
+	p := Plan{Loop: report.Window, Window: 256, Bytes: 64, Measure: 300 * core.Millisecond,
+		GiveUp: testGiveUp}
 	if err := g.Begin(p, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -241,11 +271,11 @@ func TestChunksAreConserved(t *testing.T) {
 	if n := client.count; n != ringEntries {
 		t.Errorf("the client has %d chunks to transmit from, want %d", n, ringEntries)
 	}
-	if n := a.rings.Fill.Waiting(); n != ringEntries {
-		t.Errorf("the client lends %d chunks, want %d", n, ringEntries)
+	if n := a.rings.Fill.Waiting(); n != client.lent {
+		t.Errorf("the client lends %d chunks, want %d", n, client.lent)
 	}
-	if n := b.rings.Fill.Waiting(); n != ringEntries {
-		t.Errorf("the echo lends %d chunks, want %d", n, ringEntries)
+	if n := b.rings.Fill.Waiting(); n != echo.lent {
+		t.Errorf("the echo lends %d chunks, want %d", n, echo.lent)
 	}
 	if g.Result().Faults.Lost == 0 {
 		t.Error("nothing was lost on a wire that drops")

@@ -34,6 +34,7 @@ type Generator struct {
 	begun   bool // the first Poll has set the times
 	window  int
 	period  core.Time // of an open loop
+	giveUp  core.Time // after which a reply is lost
 	warmup  core.Time
 	measure core.Time
 	warm    core.Time // requests count from here
@@ -90,6 +91,9 @@ func (g *Generator) Begin(p Plan, done func()) error {
 	}
 	g.loop, g.patient, g.warmup, g.measure, g.done = p.Loop, p.Patient, p.Warmup, p.Measure, done
 	g.window, g.mask = 1, closedSlots-1
+	if g.giveUp = p.GiveUp; g.giveUp == 0 {
+		g.giveUp = lostAfter
+	}
 	switch p.Loop {
 	case report.Window:
 		g.window, g.mask = p.Window, slots-1

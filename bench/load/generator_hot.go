@@ -119,7 +119,7 @@ func (g *Generator) settle(now core.Time) {
 	for g.oldest != g.next {
 		s := &g.slots[g.oldest&g.mask]
 		if s.state == waiting {
-			if now-s.at <= lostAfter {
+			if now-s.at <= g.giveUp {
 				return
 			}
 			s.state = lost

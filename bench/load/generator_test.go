@@ -60,6 +60,9 @@ func (e *echo) Recv(dst []uint64) (n int) {
 	return n
 }
 
+// testGiveUp is when the plans of these tests give a reply up.
+const testGiveUp = 100 * core.Millisecond
+
 // turn is how far the clock of these tests moves between two polls.
 const turn = 100
 
@@ -68,6 +71,7 @@ func run(t *testing.T, e *echo, p Plan) Result {
 	t.Helper()
 	var now core.Time
 	e.now = &now
+	p.GiveUp = testGiveUp
 	g := NewGenerator(e, 1<<16)
 	ended := 0
 	if err := g.Begin(p, func() { ended++ }); err != nil {
@@ -86,7 +90,7 @@ func run(t *testing.T, e *echo, p Plan) Result {
 }
 
 func closed(measure core.Time) Plan {
-	return Plan{Loop: report.Closed, Bytes: 64, Measure: measure}
+	return Plan{Loop: report.Closed, Bytes: 64, Measure: measure, GiveUp: testGiveUp}
 }
 
 func TestClosedLoopTilesTheTime(t *testing.T) {
@@ -141,7 +145,7 @@ func TestLossesAreCountedAndTheLoopGoesOn(t *testing.T) {
 		return 1
 	}}
 	r := run(t, e, closed(350*core.Millisecond))
-	// A loss stops a closed loop for lostAfter: three or four of them fit.
+	// A loss stops a closed loop for testGiveUp: three or four of them fit.
 	if r.Faults.Lost < 3 || r.Faults.Lost > 4 || r.Faults.Duplicate+r.Faults.Corrupt+r.Faults.Late > 0 {
 		t.Errorf("faults %+v, want 3 or 4 losses", r.Faults)
 	}
@@ -182,7 +186,7 @@ func TestAnyChangedByteIsCorruption(t *testing.T) {
 	spoiled := uint64(0)
 	e := &echo{delay: core.Microsecond, damage: func(seq uint64, b []byte) {
 		if seq == 3 || seq == 40 {
-			// A request without a right reply stops the loop for lostAfter, so few of them.
+			// A request without a right reply stops the loop for testGiveUp, so few of them.
 			b[random.IntN(len(b))] ^= 1 << random.IntN(8)
 			spoiled++
 		}
@@ -203,7 +207,7 @@ func TestLateReplyIsNotADuplicate(t *testing.T) {
 	for ; g.Running(); now += turn {
 		e.delay = core.Microsecond
 		if now < turn {
-			e.delay = lostAfter + 10*core.Millisecond // the first request's reply
+			e.delay = testGiveUp + 10*core.Millisecond // the first request's reply
 		}
 		g.Poll(now)
 		e.delay = core.Microsecond

@@ -49,12 +49,11 @@ func (c *goClient) Recv(dst []uint64) int {
 	if c.awaited == Damaged {
 		return 0
 	}
-	if err := c.conn.SetReadDeadline(time.Now().Add(time.Duration(lostAfter))); err != nil {
+	if err := c.conn.SetReadDeadline(time.Now().Add(time.Duration(lookAfter))); err != nil {
 		return 0
 	}
 	n, err := c.conn.Read(c.in[:])
 	if err != nil {
-		c.awaited = Damaged // given up, as the generator will
 		return 0
 	}
 	dst[0] = Damaged

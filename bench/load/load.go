@@ -70,6 +70,9 @@ func (e *leftOut) Error() string { return e.why }
 var ErrNotRoot = fmt.Errorf("needs root (sudo), to make network namespaces and attach XDP "+
 	"programs: %w", os.ErrPermission)
 
+// ErrFewCPUs is what benchmarks return on a machine that is too small for them.
+var ErrFewCPUs = errors.New("too few CPUs")
+
 // Session is a benchmark that has ended.
 type Session struct {
 	Report *report.Report

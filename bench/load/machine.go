@@ -100,8 +100,8 @@ const minCPUs = 2
 // place chooses CPUs among the allowed ones; each on a core of its own, if there are so many.
 func place(allowed []int, siblings func(cpu int) []int) (placement, error) {
 	if len(allowed) < minCPUs {
-		return placement{}, fmt.Errorf("load: %d CPU is allowed, and both ends of the wire poll: "+
-			"want at least %d (see taskset, cpuset)", len(allowed), minCPUs)
+		return placement{}, fmt.Errorf("load: %w: %d is allowed, and both ends of the wire poll: "+
+			"want at least %d (see taskset, cpuset)", ErrFewCPUs, len(allowed), minCPUs)
 	}
 	var first, rest []int // one of each core, then their siblings
 	taken := map[int]bool{}

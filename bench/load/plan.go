@@ -15,6 +15,7 @@ type Plan struct {
 	Bytes   int         // of a frame, without the Ethernet checksum
 	Warmup  core.Time   // before anything counts
 	Measure core.Time   // how long to send requests that count
+	GiveUp  core.Time   // after which a reply is lost; 0: lostAfter
 	Patient bool        // Next says when there is something to do, so that the loop parks
 }
 
@@ -39,9 +40,12 @@ const (
 	// closedSlots is the same for one request outstanding: so few that they stay in the cache.
 	closedSlots = 256
 
-	// lostAfter is how long a reply may take. 1,000 times the slowest contestant's median; longer
-	// than a time slice of the scheduler, which a virtual machine loses now and then.
-	lostAfter = 100 * core.Millisecond
+	// lostAfter is how long a reply may take before it counts as lost. On a busy machine a server
+	// may not run for some hundred milliseconds; its replies are slow then, not lost. (guess)
+	lostAfter = core.Second
+
+	// lookAfter is how long something that waits for a reply sleeps before it looks around.
+	lookAfter = 100 * core.Millisecond
 
 	// minFrame is the least frame: Ethernet's minimum without its checksum is 60 B.
 	minFrame = 60

@@ -237,7 +237,7 @@ func (s *Session) judge() {
 			continue
 		}
 		r.Complete = false
-		r.Notes = append(r.Notes, fmt.Sprintf("%s, %s loop, %d B: replies missing or wrong: %v "+
-			"lost", row.Name, row.Loop, row.Bytes, row.Faults))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s, %s loop, %d B: replies missing or wrong (lost: "+
+			"%v)", row.Name, row.Loop, row.Bytes, row.Faults))
 	}
 }

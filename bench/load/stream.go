@@ -35,7 +35,7 @@ func connectTCP(t *pin.Loop, to netip.AddrPort, alive func() error) (*streamDriv
 	}
 	d := &streamDriver{thread: t, fd: fd, buffer: make([]byte, streamBytes)}
 	// A write gives up after this, so that an end that has stopped does not stop us.
-	wait := unix.NsecToTimeval(int64(lostAfter))
+	wait := unix.NsecToTimeval(int64(lookAfter))
 	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait)
 	if err == nil {
 		err = d.connect(to, alive)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dunlin-io/dunlin/bench/load"
+	"github.com/dunlin-io/dunlin/cmd/internal/exit"
 	"github.com/dunlin-io/dunlin/core"
 )
 
@@ -189,7 +191,12 @@ func (o *benchOptions) run(c *cobra.Command,
 	if o.Progress != nil {
 		o.Progress("")
 	}
-	if err != nil {
+	switch {
+	case c.Context().Err() != nil:
+		return fmt.Errorf("interrupted, and everything removed (%w)", err)
+	case errors.Is(err, load.ErrFewCPUs):
+		return exit.As(exit.Unsupported, err)
+	case err != nil:
 		return err
 	}
 	write := session.Report.WriteTable

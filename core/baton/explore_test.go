@@ -111,7 +111,7 @@ func (x *explorer) crimes(m model, follow func(model, string) bool) bool {
 		if m.kills > 0 && m.workers[i].at != atEnd {
 			n := m
 			n.kills--
-			n.workers[i] = worker{party: NewParty(x.owners[i]), at: atEnd} // its line stays, or says so
+			n.workers[i] = worker{party: NewParty(x.owners[i]), at: atEnd}
 			n.workers[i].state = m.workers[i].state
 			if !follow(n, fmt.Sprintf("%d is killed", x.owners[i])) {
 				return false

@@ -12,7 +12,7 @@ import "github.com/dunlin-io/dunlin/core"
 //	   │         the worker that runs is demoted and the owner woken; or, if none runs,  pressed
 //	   │                                         the owner is signalled: its wait was moved │
 //	   │                                                          nor in two Yields         v
-//	   │                                     both, and against a worker that says it waits forced
+//	   │                                    both; now a worker that says it waits is not    forced
 //	   │                                                                                    │
 //	   │ the owner takes up, at any time; for Nobody: no worker runs      nor in Stuck      v
 //	   └────────────────────────────────────────────────────────── reported once, then  stuck

@@ -110,7 +110,8 @@ func bits(all ...bool) (b uint64) {
 const deadline = 50 * core.Microsecond
 
 func newModel(owners [crew]Owner, grants int) model {
-	m := model{grants: grants, lender: NewLender(Deadlines{Yield: deadline, Stuck: 10 * deadline}, 0)}
+	m := model{grants: grants}
+	m.lender = NewLender(Deadlines{Yield: deadline, Stuck: 10 * deadline}, 0)
 	for i, o := range owners {
 		m.workers[i] = worker{party: NewParty(o), state: Running}
 	}

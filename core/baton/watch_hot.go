@@ -59,7 +59,9 @@ type Watch struct {
 
 // NewWatch returns a watch over the line of a worker of that owner, whose loop goes round within
 // still while it has its core.
-func NewWatch(l *Line, o Owner, still core.Time) Watch { return Watch{line: l, owner: o, still: still} }
+func NewWatch(l *Line, o Owner, still core.Time) Watch {
+	return Watch{line: l, owner: o, still: still}
+}
 
 // Nonsense is what the worker has said so far that cannot be.
 func (w *Watch) Nonsense() Counts { return w.counts }

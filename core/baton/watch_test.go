@@ -1,6 +1,7 @@
 package baton
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestNonsenseIsClampedAndCounted(t *testing.T) {
 	}{
 		{"nothing told", func(*Line) {}, none, 0, 0},
 		{"task of tomorrow", func(l *Line) { l.oldest.Store(int64(now) * 2) }, none, FutureTask, 1},
-		{"task of this moment", func(l *Line) { l.oldest.Store(int64(now) + 100) }, none, FutureTask, 0},
+		{"task of now", func(l *Line) { l.oldest.Store(int64(now) + 100) }, none, FutureTask, 0},
 		{"task before time", func(l *Line) { l.oldest.Store(-1) }, none, NegativeTime, 1},
 		{"request of tomorrow", func(l *Line) { l.began.Store(1<<63 - 1) }, none, FutureRequest, 1},
 		{"task of long ago", func(l *Line) { l.oldest.Store(1) },
@@ -103,7 +104,7 @@ func TestStandingBeat(t *testing.T) {
 // honest one.
 func FuzzLine(f *testing.F) {
 	f.Add(make([]byte, LineBytes), int64(1), uint32(0))
-	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), int64(1e9), uint32(1))
+	f.Add(bytes.Repeat([]byte{255}, LineBytes), int64(core.Second), uint32(1))
 	f.Fuzz(func(t *testing.T, said []byte, at int64, word uint32) {
 		var b [LineBytes]byte
 		copy(b[:], said)

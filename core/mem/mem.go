@@ -1,9 +1,9 @@
 // Package mem is the door to shared memory: memfds that are sealed so that nobody who is handed one
 // can shrink it under somebody else's feet (a SIGBUS) or grow it beyond its account.
 //
-// Create is for the side that owns the memory (the iokernel); Map is for the side that was handed the
-// file. Both are control-plane calls. The mapping lives until Close; whoever holds slices of Bytes
-// must have stopped using them.
+// Create is for the side that owns the memory (the iokernel); Map is for the side that was handed
+// the file. Both are control-plane calls. The mapping lives until Close; whoever holds slices of
+// Bytes must have stopped using them.
 package mem
 
 import (
@@ -21,6 +21,10 @@ const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 // make another that is, nor by mprotect, nor by opening the file again. Since Linux 5.1.
 const published = unix.F_SEAL_FUTURE_WRITE
 
+// flags of every memory. Create adds MFD_NOEXEC_SEAL: nobody can run a program from it, and a
+// system that forbids other memfds (vm.memfd_noexec=2) allows it.
+const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+
 // Memory is a mapped memfd.
 type Memory struct {
 	Bytes []byte
@@ -29,19 +33,22 @@ type Memory struct {
 
 // Create makes, seals, maps and populates a memory of size bytes (a multiple of the page size). The
 // name is for /proc only. The memory is zero.
-func Create(name string, size int) (*Memory, error) { return create(name, size, false) }
+func Create(name string, size int) (*Memory, error) { return newMemory(name, size, false) }
 
 // Publish is Create for memory that this process alone can write, through Bytes, as long as it
 // lives: whoever is handed the file can map it for reading, and can neither map it for writing nor
 // write to the file.
-func Publish(name string, size int) (*Memory, error) { return create(name, size, true) }
+func Publish(name string, size int) (*Memory, error) { return newMemory(name, size, true) }
 
-func create(name string, size int, readOnly bool) (*Memory, error) {
+func newMemory(name string, size int, readOnly bool) (*Memory, error) {
 	if size <= 0 || size%os.Getpagesize() != 0 {
-		return nil, fmt.Errorf("mem: create %s: %d bytes: want a positive multiple of the page size %d",
-			name, size, os.Getpagesize())
+		return nil, fmt.Errorf("mem: create %s: %d bytes: want a positive multiple of the page "+
+			"size %d", name, size, os.Getpagesize())
 	}
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) { // before Linux 6.3
+		fd, err = unix.MemfdCreate(name, flags)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mem: create %s: %w", name, err)
 	}
@@ -65,16 +72,18 @@ func create(name string, size int, readOnly bool) (*Memory, error) {
 	return m, nil
 }
 
-// Map maps a memory that somebody else created. It takes ownership of file, also on error. It refuses
-// a file that is not sealed against shrinking or that has another size.
+// Map maps a memory that somebody else created. It takes ownership of file, also on error. It
+// refuses a file that is not sealed against shrinking or that has another size.
 func Map(file *os.File, size int) (*Memory, error) {
-	return open(file, size, unix.PROT_READ|unix.PROT_WRITE)
+	return mapSealed(file, size, unix.PROT_READ|unix.PROT_WRITE)
 }
 
 // MapReadOnly is Map for reading only: writing to Bytes is a fault that ends the process.
-func MapReadOnly(file *os.File, size int) (*Memory, error) { return open(file, size, unix.PROT_READ) }
+func MapReadOnly(file *os.File, size int) (*Memory, error) {
+	return mapSealed(file, size, unix.PROT_READ)
+}
 
-func open(file *os.File, size, access int) (*Memory, error) {
+func mapSealed(file *os.File, size, access int) (*Memory, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
 		file.Close()

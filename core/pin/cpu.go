@@ -63,6 +63,6 @@ func (c CPUs) String() string {
 // call may hold.
 const controlProcs = 2
 
-// Procs sets GOMAXPROCS for a process that runs so many loops: each spins on a P of its own, and the
-// control plane and the collector need some beside them.
+// Procs sets GOMAXPROCS for a process that runs so many loops: each spins on a P of its own, and
+// the control plane and the collector need some beside them.
 func Procs(loops int) { runtime.GOMAXPROCS(loops + controlProcs) }

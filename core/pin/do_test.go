@@ -28,7 +28,8 @@ func started(t *testing.T) *Loop {
 	return l
 }
 
-// TestDoFromManyGoroutines has callers overtake each other: each function runs once, whoever else calls.
+// TestDoFromManyGoroutines has callers overtake each other: each function runs once, whoever else
+// calls.
 func TestDoFromManyGoroutines(t *testing.T) {
 	l := started(t)
 	const callers, calls = 8, 500
@@ -74,8 +75,8 @@ func TestDoAcrossTheEnd(t *testing.T) {
 	}
 }
 
-// TestLoopsLeaveTheMainThreadAlone runs pinned loops, of which Go starts some on the main thread, and
-// looks whether the process may still use all its CPUs.
+// TestLoopsLeaveTheMainThreadAlone runs pinned loops, of which Go starts some on the main thread,
+// and looks whether the process may still use all its CPUs.
 func TestLoopsLeaveTheMainThreadAlone(t *testing.T) {
 	before, err := Allowed()
 	if err != nil {

@@ -52,29 +52,31 @@ func (p *parking) pending() bool {
 	return false
 }
 
-// wait sleeps until an fd has input, for at most wait; core.Never is without limit. A timer is
-// expensive to arm in a virtual machine, so a loop that waits for input only has none.
-func (p *parking) wait(wait core.Time) {
+// wait sleeps until an fd has input, or until the time next; core.Never is without limit. A timer
+// is expensive to arm in a virtual machine, so a loop that waits for input only has none.
+func (p *parking) wait(now, next core.Time) {
 	timeout := (*unix.Timespec)(nil)
-	if wait != core.Never {
-		p.timeout = unix.NsecToTimespec(int64(wait))
+	if next != core.Never {
+		p.timeout = unix.NsecToTimespec(int64(next - now))
 		timeout = &p.timeout
 	}
 	n, err := unix.Ppoll(p.fds, timeout, nil)
-	if err != nil || n == 0 { // EINTR: the collector's signal; whoever woke us for nothing pays a turn
-		return
+	if err != nil || n == 0 {
+		return // EINTR: the collector's signal; whoever woke us for nothing pays a turn
 	}
 	if p.fds[0].Revents != 0 {
 		p.event.Drain()
 	}
 	for i, w := range p.waiters {
 		fd := &p.fds[i+1]
-		switch {
-		case fd.Revents&unix.POLLIN != 0:
+		if fd.Revents&unix.POLLIN != 0 {
 			w.Drain()
-		case fd.Revents != 0:
-			// Hung up, in error, or closed: it would wake every poll from now on. Whoever owns it
-			// finds out by using it.
+		}
+		if fd.Revents&(unix.POLLHUP|unix.POLLNVAL) != 0 ||
+			fd.Revents != 0 && fd.Revents&unix.POLLIN == 0 {
+			// Hung up, closed, or in error without input: it would end every sleep from now on,
+			// even if it still has something to read. Whoever owns it finds out by using it. (An
+			// error with input is an eventfd that overflowed; Drain has reset it.)
 			fd.Fd = -1
 		}
 	}

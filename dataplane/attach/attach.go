@@ -162,8 +162,8 @@ func (rt *Runtime) granted(what string, is func(control.Endpoint) bool) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("attach %s: %s is not among the runtime's endpoints: add it to the iokernel's "+
-		"configuration", rt.o.Name, what)
+	return fmt.Errorf("attach %s: %s is not among the runtime's endpoints: add it to the "+
+		"iokernel's configuration", rt.o.Name, what)
 }
 
 // Grant is what the iokernel handed out.
@@ -182,8 +182,8 @@ func (rt *Runtime) Worker(number int) *dataplane.Worker { return rt.workers[numb
 // worker's thread while Run runs.
 func (rt *Runtime) Port(number int) *dataplane.Port { return rt.workers[number].port }
 
-// Neighbour finds the Ethernet address to send packets for addr to: its own, or its router's. It may
-// block for seconds, while the kernel resolves it.
+// Neighbour finds the Ethernet address to send packets for addr to: its own, or its router's. It
+// may block for seconds, while the kernel resolves it.
 func (rt *Runtime) Neighbour(addr netip.Addr) (wire.MAC, error) {
 	mac, found, err := rt.door.Neigh(addr)
 	if err != nil {

@@ -127,7 +127,7 @@ func (rt *Runtime) wire(w *worker, pool *dataplane.Pool,
 	}
 	w.loop, err = dataplane.NewWorker(w.port, cache, dataplane.WorkerConfig{
 		MAC: wire.MAC(rt.grant.Interface.MAC), MTU: rt.grant.Interface.MTU,
-		VerifyChecksums: rt.grant.VerifyChecksums})
+		VerifyChecksums: rt.grant.VerifyChecksums, Steered: true})
 	if err != nil {
 		return err
 	}

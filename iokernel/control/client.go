@@ -18,7 +18,7 @@ import (
 // goroutines; one request is under way at a time. Closing it gives back what was granted.
 type Client struct {
 	conn    *net.UnixConn
-	replies chan reply // the one that call waits for, or a refusal that came unasked
+	replies chan reply // at most the one that call waits for
 	done    chan struct{}
 	failure error // why it ended; written before done is closed
 
@@ -89,11 +89,9 @@ func (c *Client) read() {
 	select {
 	case r := <-c.replies: // nobody will take it any more
 		closeAll(r.files)
-		if refusal, ok := r.message.(*Refusal); ok {
-			c.failure = refusal // it explains the end
-		}
 	default:
 	}
+	c.close.Do(func() { c.conn.Close() }) // for the server to see, should it still be there
 	close(c.done)
 }
 
@@ -116,9 +114,15 @@ func (c *Client) receiveAll() error {
 		case err != nil:
 			return fmt.Errorf("control: receive: %w", err)
 		}
-		if evicted, ok := m.(*Evicted); ok {
+		switch m := m.(type) {
+		case *Evicted:
 			closeAll(files)
-			return evicted
+			return m
+		case *Refusal:
+			if m.Final {
+				closeAll(files)
+				return m
+			}
 		}
 		select {
 		case c.replies <- reply{m, files}:
@@ -141,16 +145,19 @@ func (c *Client) Wait() error {
 
 // Close ends the connection; the iokernel takes back what it granted. It may be called again.
 func (c *Client) Close() error {
-	c.close.Do(func() { c.conn.Close() })
+	c.close.Do(func() { c.conn.Close() }) // a socket has nothing left to write
 	<-c.done
 	return nil
 }
 
 // call sends a request and waits for its reply, which may be a refusal.
 func (c *Client) call(request message) (reply, error) {
-	err := c.conn.SetWriteDeadline(time.Now().Add(sendWithin))
+	p, err := pack(request)
 	if err == nil {
-		err = send(c.conn, request, nil)
+		err = c.conn.SetWriteDeadline(time.Now().Add(sendWithin))
+	}
+	if err == nil {
+		err = p.send(c.conn)
 	}
 	if err != nil && !gone(err) && !errors.Is(err, net.ErrClosed) {
 		return reply{}, err

@@ -47,6 +47,11 @@ const (
 	// replyWithin is how long a client waits for an answer: longer than the server may take.
 	replyWithin = 2 * answerWithin
 
+	// The server pauses when it cannot accept because descriptors or memory have run out, from
+	// minPause, doubling to maxPause: whoever has them may let go. (guess)
+	minPause = 10 * time.Millisecond
+	maxPause = time.Second
+
 	// maxConns and maxConnsPerUID bound open connections, so that one user cannot shut the others
 	// out. (guess: twice the runtimes of a configuration, with room for others)
 	maxConns       = 256

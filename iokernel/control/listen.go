@@ -35,7 +35,8 @@ func listen(o Options) (_ *socketFile, err error) {
 	s := &socketFile{path: o.Path, lock: lock}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("control: listen on %s: %w", o.Path, err), s.close())
+			err = errors.Join(fmt.Errorf("control: listen on %s: %w", o.Path, err), s.hangUp(),
+				s.unlock())
 		}
 	}()
 	if err := removeStale(o.Path); err != nil {
@@ -69,8 +70,8 @@ func withoutPermissions(_, _ string, raw syscall.RawConn) error {
 	return failure
 }
 
-// close ends the listening and leaves no file behind.
-func (s *socketFile) close() error {
+// hangUp ends the listening. The lock stays.
+func (s *socketFile) hangUp() error {
 	var errs []error
 	if s.UnixListener != nil {
 		errs = append(errs, s.UnixListener.Close())
@@ -78,8 +79,12 @@ func (s *socketFile) close() error {
 	if now, err := os.Lstat(s.path); s.file != nil && err == nil && os.SameFile(now, s.file) {
 		errs = append(errs, os.Remove(s.path))
 	}
-	errs = append(errs, os.Remove(s.lock.Name()), s.lock.Close())
 	return errors.Join(errs...)
+}
+
+// unlock lets the next iokernel start, and leaves no file behind.
+func (s *socketFile) unlock() error {
+	return errors.Join(os.Remove(s.lock.Name()), s.lock.Close())
 }
 
 // removeStale removes what a killed iokernel left at path. We hold the lock, so no other iokernel

@@ -86,10 +86,10 @@ type Grant struct {
 // Names of files in a Grant.
 const (
 	FileMemory   = "memory"   // the sealed memfd that Layout divides
-	FileDoorbell = "doorbell" // eventfd: the runtime wakes the iokernel
+	FileDoorbell = "doorbell" // eventfd, this runtime's alone: it wakes the iokernel
 )
 
-// FileWorker is the name of the eventfd on which the iokernel wakes a worker.
+// FileWorker is the name of what the iokernel wakes a worker by: the far end of a pin.Bell.
 func FileWorker(worker int) string { return fmt.Sprintf("worker%d", worker) }
 
 // FileSocket is the name of the AF_XDP socket of a worker in direct mode.
@@ -197,6 +197,8 @@ const (
 type Refusal struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"` // what is wrong and what to do
+	// Final says that the connection ends with it. The server sets it.
+	Final bool `json:"final,omitempty"`
 }
 
 func (r *Refusal) Error() string { return fmt.Sprintf("control: %s (%s)", r.Message, r.Code) }

@@ -10,28 +10,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// send writes one message, with files beside it. They stay the caller's.
-func send(conn *net.UnixConn, m message, files []*os.File) error {
+// packet is a message in its final form, with the files beside it, which stay their owner's.
+type packet struct {
+	text  []byte
+	files []*os.File
+}
+
+// pack encodes a message. The error says why nobody could receive it.
+func pack(m message, files ...*os.File) (packet, error) {
 	text, err := encode(m)
-	if err != nil {
-		return err
+	if err == nil && len(files) > MaxFiles {
+		err = fmt.Errorf("control: encode %s: %d files; the kernel passes at most %d", typeOf(m),
+			len(files), MaxFiles)
 	}
+	return packet{text, files}, err
+}
+
+// send writes a packet.
+func (p packet) send(conn *net.UnixConn) error {
 	var rights []byte
-	if len(files) > 0 {
-		if len(files) > MaxFiles {
-			return fmt.Errorf("control: send %s: %d files; the kernel passes at most %d", typeOf(m),
-				len(files), MaxFiles)
-		}
-		fds := make([]int, len(files))
-		for i, f := range files {
+	if len(p.files) > 0 {
+		fds := make([]int, len(p.files))
+		for i, f := range p.files {
+			var err error
 			if fds[i], err = fdOf(f); err != nil {
-				return fmt.Errorf("control: send %s: %w", typeOf(m), err)
+				return fmt.Errorf("control: send: %w", err)
 			}
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	if _, _, err := conn.WriteMsgUnix(text, rights, nil); err != nil {
-		return fmt.Errorf("control: send %s: %w", typeOf(m), err)
+	if _, _, err := conn.WriteMsgUnix(p.text, rights, nil); err != nil {
+		return fmt.Errorf("control: send: %w", err)
 	}
 	return nil
 }

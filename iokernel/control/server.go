@@ -61,11 +61,12 @@ type Server struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup // connections and Serve
 
-	mu     sync.Mutex
-	closed bool
-	failed error // of closing the socket
-	conns  map[*Session]struct{}
-	uids   map[uint32]int // open connections by user
+	mu       sync.Mutex
+	closed   bool
+	finished bool  // ... and everything has ended
+	failed   error // of closing the socket
+	conns    map[*Session]struct{}
+	uids     map[uint32]int // open connections by user
 }
 
 // Listen opens the socket. Connections wait until Serve. A socket that a killed iokernel left
@@ -104,7 +105,7 @@ func (s *Server) Serve(ctx context.Context, h Handler) error {
 	err := s.accept(h)
 	s.stop()
 	s.running.Done()
-	s.running.Wait()
+	s.finish()
 	return err
 }
 
@@ -121,7 +122,7 @@ func (s *Server) enter() bool {
 
 // accept takes connections until the listener is closed.
 func (s *Server) accept(h Handler) error {
-	const retry = 20 * time.Millisecond // out of descriptors or memory: those who have them let go
+	pause := minPause
 	for {
 		conn, err := s.socket.AcceptUnix()
 		if errors.Is(err, net.ErrClosed) {
@@ -130,12 +131,14 @@ func (s *Server) accept(h Handler) error {
 		if err != nil {
 			s.log.Warn("control: accept", "err", err)
 			select {
-			case <-time.After(retry):
+			case <-time.After(pause):
 			case <-s.context.Done():
 				return nil
 			}
+			pause = min(2*pause, maxPause)
 			continue
 		}
+		pause = minPause
 		s.counts.connections.Add(1)
 		s.admit(conn, h)
 	}
@@ -145,7 +148,7 @@ func (s *Server) accept(h Handler) error {
 func (s *Server) admit(conn *net.UnixConn, h Handler) {
 	who, err := peerOf(conn)
 	if err != nil {
-		s.log.Info("control: connection dropped", "err", err) // it died before we looked
+		s.log.Debug("control: connection dropped", "err", err) // it died before we looked
 		conn.Close()
 		return
 	}
@@ -155,7 +158,7 @@ func (s *Server) admit(conn *net.UnixConn, h Handler) {
 		refusal = s.register(session)
 	}
 	if refusal != nil {
-		session.refuse(refusal)
+		session.refuse(refusal, true)
 		session.close()
 		return
 	}
@@ -202,12 +205,21 @@ func (s *Server) stop() {
 		return
 	}
 	s.closed = true
-	s.cancel()
-	if err := s.socket.close(); err != nil {
-		s.failed = fmt.Errorf("control: close %s: %w", s.socket.path, err)
-	}
 	for session := range s.conns {
 		session.Evict("the iokernel is stopping")
+	}
+	s.cancel() // after that, so that it explains why requests fail
+	s.failed = s.socket.hangUp()
+}
+
+// finish waits until all sessions are detached; only then another iokernel may start.
+func (s *Server) finish() {
+	s.running.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.finished {
+		s.finished = true
+		s.failed = errors.Join(s.failed, s.socket.unlock())
 	}
 }
 
@@ -215,10 +227,13 @@ func (s *Server) stop() {
 // must not call it.
 func (s *Server) Close() error {
 	s.stop()
-	s.running.Wait()
+	s.finish()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failed
+	if s.failed != nil {
+		return fmt.Errorf("control: close %s: %w", s.socket.path, s.failed)
+	}
+	return nil
 }
 
 // Counters returns what happened so far.

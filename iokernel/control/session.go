@@ -25,11 +25,14 @@ type Session struct {
 func (s *Session) Peer() Credentials { return s.peer.Credentials }
 
 // Evict ends the session: the runtime is told why, then cut off, then Detach is called. It returns
-// at once. The first reason counts.
+// at once. The first reason counts; it must not be empty.
 func (s *Session) Evict(reason string) { s.end(reason, true) }
 
 // end asks serve to stop; it wakes the reading by a deadline in the past.
 func (s *Session) end(reason string, evict bool) {
+	if reason == "" {
+		panic("control: a session ends without a reason")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != "" {
@@ -81,15 +84,19 @@ func (s *Session) serve(h Handler) {
 			return
 		}
 		ctx, cancel := context.WithTimeout(s.server.context, answerWithin)
-		reply, files, err := s.answer(ctx, h, m, &attached)
+		reply, err := s.answer(ctx, h, m, &attached)
 		cancel()
+		if reason, _ := s.ending(); reason != "" && err != nil {
+			break // the end explains the failure
+		}
 		if err != nil {
-			s.refuse(refusalOf(err))
-			if breaksRules(err) {
+			final := breaksRules(err)
+			s.refuse(refusalOf(err), final)
+			if final {
 				why = err.Error()
 				return
 			}
-		} else if err := s.reply(reply, files); err != nil {
+		} else if err := s.send(reply); err != nil {
 			why = err.Error()
 			return
 		}
@@ -107,14 +114,14 @@ func (s *Session) lost(err error, why string) string {
 	switch {
 	case reason != "":
 		if evict {
-			s.reply(&Evicted{Reason: reason}, nil) // it may be dead: then nobody needs to know
+			s.say(&Evicted{Reason: reason})
 		}
 		return reason
 	case errors.As(err, &refusal):
-		s.refuse(refusal)
+		s.refuse(refusal, true)
 		return refusal.Message
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.refuse(Refuse(CodeSilent, "no message in time; a connection is for attaching"))
+		s.refuse(Refuse(CodeSilent, "no message in time; a connection is for attaching"), true)
 		return "silence"
 	case gone(err):
 		return why
@@ -124,77 +131,99 @@ func (s *Session) lost(err error, why string) string {
 
 // answer does what one message asks.
 func (s *Session) answer(ctx context.Context, h Handler, m message, attached *bool) (
-	message, []*os.File, error) {
+	packet, error,
+) {
 	switch m := m.(type) {
 	case *Hello:
 		if *attached {
-			return nil, nil, Refuse(CodeOrder, "already attached; a connection carries one runtime")
+			return packet{}, Refuse(CodeOrder, "already attached; a connection carries one runtime")
 		}
 		return s.attach(ctx, h, *m, attached)
 	case *Neigh:
 		if !*attached {
-			return nil, nil, Refuse(CodeOrder, "attach first")
+			return packet{}, Refuse(CodeOrder, "attach first")
 		}
 		r, err := h.Neigh(ctx, s, m.Addr)
-		return &r, nil, err
+		if err != nil {
+			return packet{}, err
+		}
+		return pack(&r)
 	case *StatusRequest:
 		if refusal := s.server.policy.Status(s.peer.Credentials); refusal != nil {
-			return nil, nil, refusal
+			return packet{}, refusal
 		}
 		r, err := h.Status(ctx)
-		return &r, nil, err
+		if err != nil {
+			return packet{}, err
+		}
+		return pack(&r)
 	}
-	return nil, nil, Refuse(CodeMalformed, "a message of type %s does not come from a runtime",
+	return packet{}, Refuse(CodeMalformed, "a message of type %s does not come from a runtime",
 		typeOf(m))
 }
 
 func (s *Session) attach(ctx context.Context, h Handler, hello Hello, attached *bool) (
-	message, []*os.File, error) {
+	packet, error,
+) {
 	if refusal := s.server.policy.Attach(s.peer.Credentials, hello); refusal != nil {
-		return nil, nil, refusal
+		return packet{}, refusal
 	}
 	a, err := h.Attach(ctx, s, hello)
 	if err != nil {
-		return nil, nil, err
+		return packet{}, err
 	}
 	*attached = true
 	s.server.counts.attached.Add(1)
 	s.server.log.Info("control: attached", "runtime", hello.Runtime, "mode", hello.Mode,
 		"pid", s.peer.PID, "uid", s.peer.UID)
-	if len(a.Files) != len(a.Grant.FDs) {
-		return nil, nil, fmt.Errorf("control: grant of %s: %d files with %d names", hello.Runtime,
-			len(a.Files), len(a.Grant.FDs))
-	}
 	if s.peer.pidfd != nil {
 		s.server.running.Add(1) // we are one of those that Close waits for, so it is not at 0
-		go func() {
-			defer s.server.running.Done()
-			if awaitExit(s.peer.pidfd) {
-				s.end("the runtime's process is gone", false)
-			}
-		}()
+		go s.watch()
 	}
-	return &a.Grant, a.Files, nil
+	grant, err := pack(&a.Grant, a.Files...)
+	if err == nil && len(a.Files) != len(a.Grant.FDs) {
+		err = fmt.Errorf("control: grant of %s: %d files with %d names", hello.Runtime,
+			len(a.Files), len(a.Grant.FDs))
+	}
+	if err != nil {
+		s.Evict(err.Error()) // the handler believes that it is attached
+	}
+	return grant, err
+}
+
+// watch ends the session when the process dies, although its connection may live on in another.
+func (s *Session) watch() {
+	defer s.server.running.Done()
+	if awaitExit(s.peer.pidfd) {
+		s.end("the runtime's process is gone", false)
+	}
 }
 
 // breaksRules reports whether a request was no honest mistake: such a connection is closed.
 func breaksRules(err error) bool {
 	code := refusalOf(err).Code
-	return code == CodeMalformed || code == CodeVersion || code == CodeOrder || code == CodeInternal
+	return code == CodeMalformed || code == CodeVersion || code == CodeOrder
 }
 
 // refuse tells the client and whoever watches us.
-func (s *Session) refuse(r *Refusal) {
+func (s *Session) refuse(r *Refusal, final bool) {
 	s.server.counts.refuse(r.Code)
 	s.server.refusals.add(time.Now(), s.peer.Credentials, r)
-	s.reply(r, nil) // it may be gone already, or not read: it has been counted
+	s.say(&Refusal{Code: r.Code, Message: r.Message, Final: final})
 }
 
-func (s *Session) reply(m message, files []*os.File) error {
+// say sends a message that need not arrive: the client may be gone, or not read.
+func (s *Session) say(m message) {
+	if p, err := pack(m); err == nil {
+		_ = s.send(p)
+	}
+}
+
+func (s *Session) send(p packet) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil {
 		return err
 	}
-	return send(s.conn, m, files)
+	return p.send(s.conn)
 }
 
 func (s *Session) close() {

@@ -67,8 +67,8 @@ func (s sheet) String() string {
 	return b.String()
 }
 
-// total joins stages into one: what came to the first, what the last passed on, and every line on the
-// way that is an end.
+// total joins stages into one: what came to the first, what the last passed on, and every line on
+// the way that is an end.
 func total(name string, stages []sheet) sheet {
 	t := sheet{stage: name, came: stages[0].came}
 	last := stages[len(stages)-1].left[0]
@@ -94,29 +94,35 @@ func (v *view) there(direct bool) []sheet {
 		}
 	}
 	program.left[0].count = taken
-	socket := sheet{"socket of B", taken, append([]line{{"received", v.nic.RxPackets}}, socketLost...)}
+	received := v.nic.RxPackets
 	if direct {
-		socket.left[0].count = v.port.RxPackets
+		received = v.port.RxPackets
 	}
+	socket := sheet{"socket of B", taken, append([]line{{"received", received}}, socketLost...)}
 	stages := []sheet{
 		{"generator", v.generator.TxPackets, []line{{"wire", v.b.received},
 			{"veth A tx_dropped", v.a.txLost}, {"xsk tx_invalid", v.back.TxInvalid}}},
 		program, socket,
 	}
 	if !direct {
-		queue := sheet{"iokernel, from NIC", v.queue.RxPackets, []line{{"to runtime", v.runtime.RxPackets}}}
+		queue := sheet{"iokernel, from NIC", v.queue.RxPackets,
+			[]line{{"to runtime", v.runtime.RxPackets}}}
 		for d := range v.queue.Drops {
-			queue.left = append(queue.left, line{"iokernel " + iokernel.Drop(d).String(), v.queue.Drops[d]})
+			name := "iokernel " + iokernel.Drop(d).String()
+			queue.left = append(queue.left, line{name, v.queue.Drops[d]})
 		}
-		for _, d := range []iokernel.Drop{iokernel.DropNoFill, iokernel.DropRxFull, iokernel.DropTooLong} {
+		for _, d := range []iokernel.Drop{iokernel.DropNoFill, iokernel.DropRxFull,
+			iokernel.DropTooLong} {
 			queue.left = append(queue.left, line{"iokernel " + d.String(), v.runtime.Drops[d]})
 		}
 		stages = append(stages,
-			sheet{"port of the NIC", v.nic.RxPackets, []line{{"packets", v.queue.RxPackets}}}, queue,
-			sheet{"port of the runtime", v.runtime.RxPackets, []line{{"packets", v.port.RxPackets}}})
+			sheet{"port of the NIC", v.nic.RxPackets, []line{{"packets", v.queue.RxPackets}}},
+			queue, sheet{"port of the runtime", v.runtime.RxPackets,
+				[]line{{"packets", v.port.RxPackets}}})
 	}
 	w := &v.worker
-	worker := sheet{"worker", v.port.RxPackets, []line{{"replied", w.Replies}, {"worker silent", w.Silent}}}
+	worker := sheet{"worker", v.port.RxPackets, []line{{"replied", w.Replies},
+		{"worker silent", w.Silent}}}
 	for r, n := range w.Dropped {
 		worker.left = append(worker.left, line{"worker " + dataplane.Reason(r).String(), n})
 	}
@@ -160,7 +166,8 @@ func (v *view) odd() error {
 		}
 	}
 	if v.workerHeld+v.queueHeld > 0 {
-		errs = append(errs, fmt.Errorf("worker holds %d frames, iokernel %d", v.workerHeld, v.queueHeld))
+		errs = append(errs, fmt.Errorf("worker holds %d frames, iokernel %d", v.workerHeld,
+			v.queueHeld))
 	}
 	return errors.Join(append(errs, v.pools)...)
 }
@@ -181,9 +188,10 @@ func (s *soak) look() (v view) {
 	if !s.direct {
 		q := s.daemon.queues[0]
 		s.daemon.loop.Do(func() {
-			v.queue, v.runtime = s.daemon.dataplane.QueueCounters(0), s.attachment.runtime.Counters()
-			v.nic, v.queueHeld = q.port.Counters(), s.daemon.dataplane.Held(0)
-			v.pools = conserved("iokernel", q.port.Cache().Pool(), q.port.Cache(), q.port.Lent(), v.queueHeld)
+			v.queue, v.nic = s.daemon.dataplane.QueueCounters(0), q.port.Counters()
+			v.runtime, v.queueHeld = s.attachment.runtime.Counters(), s.daemon.dataplane.Held(0)
+			c := q.port.Cache()
+			v.pools = conserved("iokernel", c.Pool(), c, q.port.Lent(), v.queueHeld)
 		})
 	}
 	v.port, v.worker, v.workerHeld = s.port.Counters(), s.worker.Counters(), s.worker.Held()
@@ -207,7 +215,8 @@ func (s *soak) err(v *view) error {
 			v.generator.TxPackets))
 	}
 	there, back := v.there(s.direct), v.backStages(s.direct, s.gen.packets)
-	for _, st := range slices.Concat(there, back, []sheet{total("A to B", there), total("B to A", back)}) {
+	totals := []sheet{total("A to B", there), total("B to A", back)}
+	for _, st := range slices.Concat(there, back, totals) {
 		errs = append(errs, st.err())
 	}
 	return errors.Join(errs...)

@@ -19,12 +19,14 @@ import (
 // arguments are the control socket, the runtime's name and the mode, and what the role wants.
 const roleEnv = "DUNLIN_DAEMON_TEST_ROLE"
 
-// nobody is the user and group of those processes: no capabilities, nothing on the machine is theirs.
+// nobody is the user and group of those processes: no capabilities, nothing on the machine is
+// theirs.
 const nobody = 65534
 
 const (
 	modeMediated = "mediated"
 	modeDirect   = "direct"
+	modeSolo     = "solo"
 	ready        = "ready" // a child's first line
 )
 
@@ -33,7 +35,8 @@ func TestMain(m *testing.M) {
 	if role == "" {
 		os.Exit(m.Run())
 	}
-	if err := play(role, os.Args[1], os.Args[2], os.Args[3] == modeDirect, os.Args[4:]); err != nil {
+	a := os.Args
+	if err := play(role, a[1], a[2], a[3] == modeDirect, a[4:]); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -75,7 +78,8 @@ func startChild(t *testing.T, role, socket, name, mode string, args ...string) *
 	cmd := exec.Command("/proc/self/exe", append([]string{socket, name, mode}, args...)...)
 	cmd.Env = append(os.Environ(), roleEnv+"="+role)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	who := &syscall.Credential{Uid: nobody, Gid: nobody}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,8 @@ func (d *Daemon) listen() error {
 		return nil
 	}
 	c := &d.o.Config.Control
-	o := control.Options{Path: c.Socket, Mode: fs.FileMode(c.Mode), GID: -1, Policy: d.policy(), Log: d.log}
+	o := control.Options{Path: c.Socket, Mode: fs.FileMode(c.Mode), GID: -1, Policy: d.policy(),
+		Log: d.log}
 	if c.Group.Known {
 		o.GID = int(c.Group.ID)
 	}
@@ -30,8 +31,9 @@ func (d *Daemon) listen() error {
 func (d *Daemon) policy() control.Policy {
 	var p control.Policy
 	for _, r := range d.o.Config.Runtimes {
-		p.Rules = append(p.Rules, control.Rule{Runtime: r.Name, UIDs: ids(r.UIDs), GIDs: ids(r.GIDs),
-			AllowDirect: r.AllowDirect, Endpoints: controlEndpoints(r.Endpoints)})
+		p.Rules = append(p.Rules, control.Rule{Runtime: r.Name,
+			UIDs: ids(r.UIDs), GIDs: ids(r.GIDs), AllowDirect: r.AllowDirect,
+			Endpoints: controlEndpoints(r.Endpoints)})
 	}
 	if g := d.o.Config.Control.Group; g.Known {
 		p.StatusGIDs = []uint32{g.ID}

@@ -11,9 +11,9 @@
 //	      ├───── neigh: addresses and link of the interface -> XDP program, Dataplane
 //	      └───── metrics: snapshots, on request
 //
-// Everything but the loop is control plane. It reaches the Dataplane through the loop's Do, which runs
-// a function between two polls. Close takes everything down again; so does the death of the process,
-// because program, sockets and memory all hang on descriptors.
+// Everything but the loop is control plane. It reaches the Dataplane through the loop's Do, which
+// runs a function between two polls. Close takes everything down again; so does the death of the
+// process, because program, sockets and memory all hang on descriptors.
 package daemon
 
 import (
@@ -40,7 +40,8 @@ type Options struct {
 	Log    *slog.Logger  // nil: no log
 	Build  string        // version, for status and metrics
 
-	// Inside runs a function in the network namespace of the interface; nil if that is the process's.
+	// Inside runs a function in the network namespace of the interface; nil if that is the
+	// process's.
 	Inside func(func() error) error
 	// Private leaves out control socket and metrics: for an iokernel inside an application.
 	Private bool
@@ -58,7 +59,6 @@ type Daemon struct {
 	steer     *bpf.Steer
 	nic       *xdp.Interface
 	queues    []*queue
-	doorbell  *pin.Event
 	dataplane *iokernel.Dataplane
 	host      *core.Host
 	loop      *pin.Loop
@@ -99,6 +99,10 @@ func Start(o Options) (_ *Daemon, err error) {
 	if err := d.placeLoop(); err != nil {
 		return nil, err
 	}
+	// First, so that a second iokernel learns that it is one, and not that its ports are taken.
+	if err := d.listen(); err != nil {
+		return nil, err
+	}
 	if err := o.Inside(d.openNetwork); err != nil {
 		return nil, err
 	}
@@ -109,9 +113,6 @@ func Start(o Options) (_ *Daemon, err error) {
 		return nil, err
 	}
 	if err := d.openMetrics(); err != nil {
-		return nil, err
-	}
-	if err := d.listen(); err != nil {
 		return nil, err
 	}
 	d.run(ctx)
@@ -143,9 +144,6 @@ func (d *Daemon) placeLoop() error {
 // buildDataplane makes the pure part over what was opened, and the loop that runs it.
 func (d *Daemon) buildDataplane() error {
 	var err error
-	if d.doorbell, err = pin.NewEvent(); err != nil {
-		return err
-	}
 	features := d.nic.Features()
 	c := iokernel.Config{MAC: features.MAC, MTU: features.MTU, Notify: func() {
 		select {
@@ -160,7 +158,7 @@ func (d *Daemon) buildDataplane() error {
 		return err
 	}
 	d.host = core.NewHost(d.dataplane)
-	waiters := []pin.Waiter{doorbell{d.dataplane, d.doorbell}}
+	waiters := []pin.Waiter{runtimes{d.dataplane}}
 	for _, q := range d.queues {
 		waiters = append(waiters, q)
 	}
@@ -247,9 +245,6 @@ func (d *Daemon) Close() error {
 			errs = append(errs, d.loop.Close()) // if it never ran
 		}
 		errs = append(errs, d.closeNetwork())
-		if d.doorbell != nil {
-			errs = append(errs, d.doorbell.Close())
-		}
 	})
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("iokernel: close: %w", err)
@@ -257,15 +252,21 @@ func (d *Daemon) Close() error {
 	return nil
 }
 
-// doorbell wakes the loop for what runtimes publish.
-type doorbell struct {
-	dataplane *iokernel.Dataplane
-	event     *pin.Event
-}
+// runtimes waits for what all runtimes publish; each wakes the loop by a doorbell of its own.
+type runtimes struct{ dataplane *iokernel.Dataplane }
+
+func (w runtimes) FD() int       { return -1 } // which poll ignores
+func (w runtimes) Arm(on bool)   { w.dataplane.Arm(on) }
+func (w runtimes) Pending() bool { return w.dataplane.Pending() }
+func (w runtimes) Drain()        {}
+
+// doorbell is one runtime's. It has one to itself, because whoever has an eventfd can also drain
+// it: with one for all, a runtime could take the others' rings away.
+type doorbell struct{ event *pin.Event }
 
 func (w doorbell) FD() int       { return w.event.FD() }
-func (w doorbell) Arm(on bool)   { w.dataplane.Arm(on) }
-func (w doorbell) Pending() bool { return w.dataplane.Pending() }
+func (w doorbell) Arm(bool)      {}
+func (w doorbell) Pending() bool { return false } // runtimes looks at what they published
 func (w doorbell) Drain()        { w.event.Drain() }
 
 // Socket is the path of the control socket.

@@ -24,8 +24,8 @@ func (d *Daemon) watch(ctx context.Context) {
 			"mtu", c.New.MTU, "mac", control.MAC(c.New.MAC).String(), "added", c.Added,
 			"removed", c.Removed)
 		if c.New.MTU > c.Old.MTU && !d.nic.Frags() {
-			d.log.Warn("iokernel: frames of the new MTU may not fit into a chunk and are dropped by "+
-				"the kernel then: restart to attach for several buffers", "mtu", c.New.MTU)
+			d.log.Warn("iokernel: frames of the new MTU may not fit into a chunk, and the kernel "+
+				"drops them then: restart to attach for several buffers", "mtu", c.New.MTU)
 		}
 		if err := d.apply(c.New); err != nil {
 			d.log.Error("iokernel: follow the interface", "err", err)
@@ -53,7 +53,8 @@ func (d *Daemon) apply(s neigh.State) error {
 // interfaceNow is the interface as runtimes are told.
 func (d *Daemon) interfaceNow() control.Interface {
 	s := d.neigh.State()
-	return control.Interface{Name: s.Name, Index: s.Index, MAC: s.MAC, MTU: s.MTU, Addresses: s.Addresses}
+	return control.Interface{Name: s.Name, Index: s.Index, MAC: s.MAC, MTU: s.MTU,
+		Addresses: s.Addresses}
 }
 
 // neighbour finds the Ethernet address behind an IP address: our own for our own addresses.

@@ -32,8 +32,8 @@ const (
 	kinds
 )
 
-var kindText = [kinds]string{"echo", "copy", "udp", "extra", "silent", "decline", "unserved", "long",
-	"stray", "other host", "group", "empty", "bad ip", "bad udp", "giant"}
+var kindText = [kinds]string{"echo", "copy", "udp", "extra", "silent", "decline", "unserved",
+	"long", "stray", "other host", "group", "empty", "bad ip", "bad udp", "giant"}
 
 func (k kind) String() string { return kindText[k] }
 
@@ -92,7 +92,8 @@ func (p *pattern) of(m mark) []byte {
 	return p[at : at+uint64(m.size)]
 }
 
-// pickSize draws a size: half up to an ordinary MTU, a quarter small, a quarter up to the jumbo MTU.
+// pickSize draws a size: half up to an ordinary MTU, a quarter small, a quarter up to the jumbo
+// MTU.
 func pickSize(r *rand.Rand) int {
 	switch r.IntN(4) {
 	case 0:
@@ -113,7 +114,7 @@ func pickKind(r *rand.Rand) kind {
 
 // headers writes those of a frame and returns where its mark goes.
 func (g *generator) headers(b []byte, k kind, size int) int {
-	ours, theirs := wire.MAC(g.lab.End(0).MAC), wire.MAC(g.lab.End(1).MAC)
+	ours, theirs := g.flow.SrcMAC, g.flow.DstMAC
 	et := echoType
 	switch k {
 	case kindUDP, kindBadUDP:

@@ -19,12 +19,14 @@ import (
 const (
 	generatorChunks = 4096
 	generatorRing   = 1024
-	generatorRx     = 512         // less than generatorRing: here the ring runs out, at B the chunks do
-	stallAfter      = time.Second // without a reply: what is out was lost, or nobody woke up (guess)
+	generatorRx     = 512 // less than generatorRing: here the ring runs out, at B the chunks
+
+	// stallAfter so long without a reply what is out was lost, or nobody woke up. (guess)
+	stallAfter = time.Second
 )
 
-// generator sends frames of all kinds from end A, over a socket of its own that takes everything that
-// arrives there, and checks what comes back. It belongs to the test's goroutine.
+// generator sends frames of all kinds from end A, over a socket of its own that takes everything
+// that arrives there, and checks what comes back. It belongs to the test's goroutine.
 type generator struct {
 	t       *testing.T
 	lab     *lab.Lab
@@ -191,8 +193,8 @@ func (g *generator) recv() bool {
 	return n > 0
 }
 
-// steady sends n frames of mixed kinds, of which at most window wait for their reply, and returns how
-// often nothing came back for a while.
+// steady sends n frames of mixed kinds, of which at most window wait for their reply, and returns
+// how often nothing came back for a while.
 func (g *generator) steady(n, window int, pick func(*rand.Rand) kind) (stalls int) {
 	out, answers := 0, g.answers()
 	for progress := time.Now(); n > 0 || out > 0; {
@@ -238,11 +240,13 @@ func (g *generator) audit() error {
 }
 
 // conserved reports an error unless every chunk of a pool is in exactly one place.
-func conserved(who string, p *dataplane.Pool, c *dataplane.Cache, lent dataplane.Lent, held int) error {
+func conserved(who string, p *dataplane.Pool, c *dataplane.Cache, lent dataplane.Lent,
+	held int,
+) error {
 	free := p.Stored() + c.Count()
-	if free+lent.Rx+lent.Tx+held != p.Chunks() {
-		return fmt.Errorf("%s: %d chunks free, %d lent to receive, %d lent to transmit, %d held: that is "+
-			"%d of %d", who, free, lent.Rx, lent.Tx, held, free+lent.Rx+lent.Tx+held, p.Chunks())
+	if all := free + lent.Rx + lent.Tx + held; all != p.Chunks() {
+		return fmt.Errorf("%s: %d chunks free, %d lent to receive, %d lent to transmit, %d held: "+
+			"that is %d of %d", who, free, lent.Rx, lent.Tx, held, all, p.Chunks())
 	}
 	return nil
 }

@@ -23,14 +23,16 @@ type attachment struct {
 	peer    control.Credentials
 	grant   control.Grant
 	memory  *mem.Memory
-	wakes   []*pin.Event
+	bell    *pin.Event        // mediated: the runtime wakes us by it, and nobody else
+	wakes   []*pin.Bell       // mediated: we wake its workers
 	runtime *iokernel.Runtime // mediated
 	sockets []*xdp.Socket     // direct
 	steered bool
 	cut     bool // evicted: its reason is on the way
 }
 
-// owner is who attached: a session of the control socket, or the application around a solo iokernel.
+// owner is who attached: a session of the control socket, or the application around a solo
+// iokernel.
 type owner interface{ Evict(reason string) }
 
 // files are what goes to the runtime, with the names it finds them under.
@@ -60,15 +62,15 @@ func (d *Daemon) attach(by owner, peer control.Credentials, h control.Hello) (
 	}
 	for _, o := range d.attached {
 		if o.config == a.config {
-			return nil, f, control.Refuse(control.CodeBusy, "runtime %s is attached already, by pid %d: "+
-				"stop that one, or configure another name", h.Runtime, o.peer.PID)
+			return nil, f, control.Refuse(control.CodeBusy, "runtime %s is attached already, by "+
+				"pid %d: stop that one, or configure another name", h.Runtime, o.peer.PID)
 		}
 	}
-	defer func() {
+	defer func(begun *attachment) {
 		if err != nil {
-			err = errors.Join(err, d.release(a))
+			err = errors.Join(err, d.release(begun))
 		}
-	}()
+	}(a)
 	a.grant = d.grantFor(a)
 	if h.Mode == control.Direct {
 		f, err = d.openDirect(a)
@@ -97,7 +99,8 @@ func (d *Daemon) grantFor(a *attachment) control.Grant {
 		g.Spin = spinForever
 	}
 	for w := range c.Workers {
-		g.Workers = append(g.Workers, control.WorkerGrant{Worker: w, CPU: d.workerCPU(c, w), Queue: -1})
+		g.Workers = append(g.Workers, control.WorkerGrant{Worker: w, CPU: d.workerCPU(c, w),
+			Queue: -1})
 	}
 	return g
 }
@@ -122,8 +125,8 @@ func (d *Daemon) workerCPU(c *config.Runtime, worker int) int {
 // openMediated makes the shared memory and attaches it to the Dataplane.
 func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 	if len(d.queues) == 0 {
-		return f, control.Refuse(control.CodeBusy, "all queues of the interface are direct runtimes' "+
-			"or busy: mediated runtimes need one that the iokernel serves")
+		return f, control.Refuse(control.CodeBusy, "all queues of the interface are direct "+
+			"runtimes' or busy: mediated runtimes need one that the iokernel serves")
 	}
 	c := a.config
 	layout, err := dataplane.NewLayout(dataplane.LayoutConfig{Workers: c.Workers,
@@ -136,10 +139,13 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 	}
 	layout.PutHeader(a.memory.Bytes)
 	f.add(control.FileMemory, a.memory.File())
-	f.add(control.FileDoorbell, d.doorbell.File())
+	if a.bell, err = pin.NewEvent(); err != nil {
+		return f, err
+	}
+	f.add(control.FileDoorbell, a.bell.File())
 	wakers := make([]iokernel.Waker, c.Workers)
 	for w := range c.Workers {
-		wake, err := pin.NewEvent()
+		wake, err := pin.NewBell()
 		if err != nil {
 			return f, err
 		}
@@ -157,6 +163,9 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 	d.loop.Do(func() {
 		a.runtime, err = d.dataplane.Attach(iokernel.RuntimeConfig{Name: c.Name, Layout: layout,
 			Memory: a.memory.Bytes, Endpoints: endpoints, Wakers: wakers})
+		if err == nil {
+			d.loop.AddWaiter(doorbell{a.bell})
+		}
 	})
 	return f, err
 }
@@ -201,8 +210,9 @@ func (d *Daemon) openDirect(a *attachment) (f files, err error) {
 	n := uint32(c.RingEntries)
 	a.grant.Layout = control.Layout{Workers: c.Workers, RingEntries: n, ChunkBytes: c.ChunkBytes,
 		Chunks: c.Frames, Bytes: uint64(bytes)}
-	a.grant.Direct = &control.DirectGrant{FillEntries: n, CompletionEntries: n, RxEntries: n, TxEntries: n,
-		ZeroCopy: a.sockets[0].ZeroCopy(), NeedWakeup: true, MultiBuffer: d.nic.Frags()}
+	a.grant.Direct = &control.DirectGrant{FillEntries: n, CompletionEntries: n,
+		RxEntries: n, TxEntries: n, ZeroCopy: a.sockets[0].ZeroCopy(), NeedWakeup: true,
+		MultiBuffer: d.nic.Frags()}
 	return f, nil
 }
 
@@ -220,7 +230,13 @@ func (d *Daemon) release(a *attachment) error {
 		errs = append(errs, a.sockets[i].Close())
 	}
 	if a.runtime != nil {
-		d.loop.Do(func() { d.dataplane.Detach(a.runtime) })
+		d.loop.Do(func() {
+			d.dataplane.Detach(a.runtime)
+			d.loop.RemoveWaiter(doorbell{a.bell})
+		})
+	}
+	if a.bell != nil {
+		errs = append(errs, a.bell.Close())
 	}
 	for _, w := range a.wakes {
 		errs = append(errs, w.Close())

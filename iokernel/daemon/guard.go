@@ -13,9 +13,9 @@ import (
 	"github.com/dunlin-io/dunlin/iokernel/config"
 )
 
-// guards are kernel sockets bound to the UDP ports that runtimes serve. They never receive anything
-// that is read: they make a conflict with another program an error at start, and keep the kernel from
-// answering "port unreachable" while a runtime is away.
+// guards are kernel sockets bound to the UDP ports that runtimes serve. They never receive
+// anything that is read: they make a conflict with another program an error at start, and keep
+// the kernel from answering "port unreachable" while a runtime is away.
 type guards []net.PacketConn
 
 // openGuards binds one socket for each UDP endpoint of the configuration.
@@ -39,15 +39,16 @@ func guardError(runtime string, e config.Endpoint, err error) error {
 	what := fmt.Sprintf("iokernel: UDP port %d of runtime %s", e.UDP, runtime)
 	switch {
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("%s is taken by another program: stop it, or choose another port: %w", what, err)
+		return fmt.Errorf("%s is taken by another program: stop it, or choose another port: %w",
+			what, err)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%s: %v is no address of this host: %w", what, e.Address, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// openGuard binds to all addresses of both IP versions (or IPv4 alone where there is no IPv6), or to
-// the endpoint's only.
+// openGuard binds to all addresses of both IP versions (or IPv4 alone where there is no IPv6), or
+// to the endpoint's only.
 func openGuard(e config.Endpoint) (net.PacketConn, error) {
 	if e.Address.IsValid() {
 		return listenGuard("udp", netip.AddrPortFrom(e.Address, e.UDP).String())

@@ -9,9 +9,12 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dunlin-io/dunlin/core/ring"
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/iokernel"
+	"github.com/dunlin-io/dunlin/iokernel/control"
 )
 
 // The rings of a port in the order in which they lie in the shared memory.
@@ -33,8 +36,8 @@ type hostile struct {
 func newHostile(r *rawRuntime) *hostile {
 	page := uint64(os.Getpagesize())
 	bytes := ring.Standard().Bytes(r.layout.RingEntries, ring.DescBytes)
-	return &hostile{rawRuntime: r, ring: (bytes + page - 1) / page * page, size: r.layout.RingEntries,
-		chunk: uint64(r.layout.ChunkBytes)}
+	return &hostile{rawRuntime: r, ring: (bytes + page - 1) / page * page,
+		size: r.layout.RingEntries, chunk: uint64(r.layout.ChunkBytes)}
 }
 
 // at is the memory of a ring of the first worker, from an offset.
@@ -62,7 +65,8 @@ func (h *hostile) awaitConsumer(k int) {
 // lend puts addresses on the fill ring, which is empty.
 func (h *hostile) lend(addrs ...uint64) {
 	for i, a := range addrs {
-		binary.NativeEndian.PutUint64(h.at(ringFill, ring.Standard().Entries+uint64(i)*ring.AddrBytes), a)
+		b := h.at(ringFill, ring.Standard().Entries+uint64(i)*ring.AddrBytes)
+		binary.NativeEndian.PutUint64(b, a)
 	}
 	h.setProducer(ringFill, uint32(len(addrs)))
 }
@@ -122,8 +126,9 @@ func deeds() []deed {
 			h.setProducer(ringTx, h.size+1)
 			h.bell.Signal()
 		}, iokernel.ViolationIndex},
-		{"sends from beyond its memory", func(h *hostile) { h.send(ring.Desc{Addr: far, Len: minFrame}) },
-			iokernel.ViolationAddress},
+		{"sends from beyond its memory", func(h *hostile) {
+			h.send(ring.Desc{Addr: far, Len: minFrame})
+		}, iokernel.ViolationAddress},
 		{"sends across the end of its memory", func(h *hostile) {
 			h.send(ring.Desc{Addr: uint64(h.layout.Chunks)*h.chunk - 1, Len: minFrame})
 		}, iokernel.ViolationAddress},
@@ -149,7 +154,8 @@ func deeds() []deed {
 			}
 			h.send(descs...)
 		}, iokernel.ViolationSegments},
-		{"lends from beyond its memory", func(h *hostile) { h.lend(far) }, iokernel.ViolationAddress},
+		{"lends from beyond its memory", func(h *hostile) { h.lend(far) },
+			iokernel.ViolationAddress},
 		{"lends a chunk twice", func(h *hostile) { h.lend(0, 0) }, iokernel.ViolationDuplicate},
 	}
 }
@@ -178,6 +184,36 @@ func (h *hostile) vandalize(seed uint64) {
 	}
 }
 
+// stubborn is the name of what a runtime may do to the files that it was handed, and is not
+// evicted for.
+const stubborn = "makes its files block"
+
+// stubbornFor is many times what the iokernel needs to wake it.
+const stubbornFor = 300 * time.Millisecond
+
+// obstruct makes every file block whoever waits for it, as far as it can, and asks to be woken.
+func (h *hostile) obstruct() error {
+	full := make([]byte, 8)
+	binary.NativeEndian.PutUint64(full, ^uint64(0)-1) // one more, and an eventfd's writer waits
+	for _, f := range []*os.File{h.files[control.FileWorker(0)], h.bell.File()} {
+		fd := int(f.Fd())
+		if err := unix.SetNonblock(fd, false); err != nil {
+			return err
+		}
+		_, _ = unix.Write(fd, full) // it may be a socket that takes nothing
+		go func() {
+			for b := make([]byte, 8); ; { // and drains what is rung, so that nobody else finds it
+				_, _ = unix.Read(fd, b)
+			}
+		}()
+	}
+	h.lend(h.chunks(int(h.size))...)
+	for start := time.Now(); time.Since(start) < stubbornFor; time.Sleep(time.Millisecond) {
+		binary.NativeEndian.PutUint32(h.at(ringRx, ring.Standard().Flags), ring.FlagNeedWakeup)
+	}
+	return nil
+}
+
 // playHostile does one deed and reports how it ended.
 func playHostile(socket, name, what string, args []string) error {
 	r, err := openRaw(socket, name, false)
@@ -193,6 +229,9 @@ func playHostile(socket, name, what string, args []string) error {
 		newHostile(r).vandalize(seed)
 		fmt.Println(r.client.Wait())
 		return r.close()
+	}
+	if what == stubborn {
+		return newHostile(r).obstruct()
 	}
 	for _, d := range deeds() {
 		if d.name == what {

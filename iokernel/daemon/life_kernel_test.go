@@ -10,9 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/vishvananda/netlink"
-	"go.uber.org/goleak"
-
 	"github.com/dunlin-io/dunlin/bench/lab"
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/iokernel"
@@ -63,8 +60,8 @@ func resourcesNow(t *testing.T) (r resources) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resources{files: len(files), goroutines: runtime.NumGoroutine(),
-		maps: strings.Count(string(maps), "/memfd:dunlin") + strings.Count(string(maps), "socket:[")}
+	shared := strings.Count(string(maps), "/memfd:dunlin") + strings.Count(string(maps), "socket:[")
+	return resources{files: len(files), maps: shared, goroutines: runtime.NumGoroutine()}
 }
 
 // awaitResources waits until there are no more than before.
@@ -78,7 +75,8 @@ func awaitResources(t *testing.T, what string, before resources) {
 	}()
 	await(t, what+" leaves nothing", func() bool {
 		now = resourcesNow(t)
-		return now.files <= before.files && now.maps <= before.maps && now.goroutines <= before.goroutines
+		return now.files <= before.files && now.maps <= before.maps &&
+			now.goroutines <= before.goroutines
 	})
 }
 
@@ -114,8 +112,8 @@ func (n *incarnations) balance() (err error) {
 		sent := nic.Counters().TxPackets
 		switch {
 		case from != q.RxPackets || q.RxPackets != nic.Counters().RxPackets:
-			err = fmt.Errorf("%d packets came, %d were received, %d are named", nic.Counters().RxPackets,
-				q.RxPackets, from)
+			err = fmt.Errorf("%d packets came, %d were received, %d are named",
+				nic.Counters().RxPackets, q.RxPackets, from)
 		case tx != q.TxPackets || tx != sent+uint64(held):
 			err = fmt.Errorf("%d packets left runtimes, %d went to the NIC, %d wait, %d counted",
 				tx, sent, held, q.TxPackets)
@@ -138,7 +136,9 @@ type lives struct {
 func (v *lives) answering(who string) *attachment {
 	v.t.Helper()
 	before := v.traffic.replies.Load()
-	await(v.t, who+" answers", func() bool { return v.traffic.replies.Load() >= before+livelyReplies })
+	await(v.t, who+" answers", func() bool {
+		return v.traffic.replies.Load() >= before+livelyReplies
+	})
 	return v.d.theAttachment()
 }
 
@@ -233,48 +233,3 @@ func (s *steering) registered() int {
 func TestRuntimesDieMediated(t *testing.T) { testDeaths(t, modeMediated, mediatedDeaths) }
 
 func TestRuntimesDieDirect(t *testing.T) { testDeaths(t, modeDirect, directDeaths) }
-
-// TestStartAndClose brings an iokernel up and down on the same interface, with a runtime attached.
-func TestStartAndClose(t *testing.T) {
-	l := newLab(t, lab.PairOptions{})
-	dir := t.TempDir()
-	options := optionsFor(t, l)
-	options.Config.Control.Socket = filepath.Join(dir, "iokernel.sock")
-	options.Log = nil
-	small(&options.Config.Runtimes[0])
-	cycle := func() {
-		d, err := Start(options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := openRaw(d.Socket(), "echo", false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := d.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cycle()
-	before := resourcesNow(t)
-	ignore := goleak.IgnoreCurrent()
-	for i := range restarts {
-		cycle()
-		in(t, l, lab.B, func() error {
-			link, err := netlink.LinkByName(l.End(lab.B).Name)
-			if err == nil && link.Attrs().Xdp != nil && link.Attrs().Xdp.Attached {
-				t.Errorf("after start %d, program %d is still attached", i, link.Attrs().Xdp.ProgId)
-			}
-			return err
-		})
-		left, err := os.ReadDir(dir)
-		if err != nil || len(left) > 0 {
-			t.Fatalf("after start %d there are files: %v %v", i, left, err)
-		}
-		awaitResources(t, fmt.Sprintf("start %d", i), before)
-	}
-	goleak.VerifyNone(t, ignore)
-}

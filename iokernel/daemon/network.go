@@ -75,8 +75,8 @@ func xdpMode(m config.XDPMode) xdp.Mode {
 	return xdp.Auto
 }
 
-// openQueues opens the queues that the iokernel serves. One that somebody else holds is reported and
-// left out; only if none is left the daemon cannot go on.
+// openQueues opens the queues that the iokernel serves. One that somebody else holds is reported
+// and left out; only if none is left the daemon cannot go on.
 func (d *Daemon) openQueues(f xdp.Features) error {
 	numbers, err := d.queueNumbers(f)
 	if err != nil {
@@ -132,13 +132,14 @@ func (d *Daemon) openQueue(number int) error {
 		return err
 	}
 	q := &queue{number: number, memory: memory}
-	q.socket, err = d.nic.OpenSocket(number, memory.Bytes, d.socketOptions("iokernel", x.RingEntries,
-		x.ChunkBytes))
+	q.socket, err = d.nic.OpenSocket(number, memory.Bytes,
+		d.socketOptions("iokernel", x.RingEntries, x.ChunkBytes))
 	if err != nil {
 		return errors.Join(err, memory.Close())
 	}
 	d.queues = append(d.queues, q) // from here on closeNetwork closes it
-	pool, err := dataplane.NewPool(memory.Bytes, dataplane.PoolConfig{ChunkBytes: x.ChunkBytes, Caches: 1})
+	pool, err := dataplane.NewPool(memory.Bytes,
+		dataplane.PoolConfig{ChunkBytes: x.ChunkBytes, Caches: 1})
 	if err != nil {
 		return err
 	}
@@ -200,8 +201,9 @@ func (d *Daemon) Line() string {
 	if d.nic.Frags() {
 		buffers = "multi-buffer"
 	}
-	line := fmt.Sprintf("%s (%s, MTU %d): XDP %s, %s, %s, queues %s of %d, %d frames of %d B, CPU %d, %s",
-		f.Interface, f.Driver, f.MTU, d.nic.Mode(), copies, buffers, config.FormatList(numbers),
+	line := fmt.Sprintf("%s (%s, MTU %d): XDP %s, %s, %s, queues %s of %d, %d frames of %d B, "+
+		"CPU %d, %s", f.Interface, f.Driver, f.MTU, d.nic.Mode(), copies, buffers,
+		config.FormatList(numbers),
 		f.Queues, frames, d.o.Config.XDP.ChunkBytes, d.cpu, idle)
 	var why []string
 	for _, fb := range d.nic.Fallbacks() {

@@ -15,8 +15,8 @@ import (
 	"github.com/dunlin-io/dunlin/xdp/sock"
 )
 
-// rawRuntime is a runtime with one worker that was made by hand from what the iokernel handed out, for
-// tests that do with it what package attach never would.
+// rawRuntime is a runtime with one worker that was made by hand from what the iokernel handed
+// out, for tests that do with it what package attach never would.
 type rawRuntime struct {
 	client *control.Client
 	grant  control.Grant
@@ -51,7 +51,8 @@ func openRaw(socket, name string, direct bool) (_ *rawRuntime, err error) {
 	if direct {
 		mode = control.Direct
 	}
-	if r.grant, r.files, err = r.client.Attach(control.Hello{Runtime: name, Mode: mode}); err != nil {
+	hello := control.Hello{Runtime: name, Mode: mode}
+	if r.grant, r.files, err = r.client.Attach(hello); err != nil {
 		return nil, err
 	}
 	if r.memory, err = mem.Map(r.take(control.FileMemory), int(r.grant.Layout.Bytes)); err != nil {
@@ -81,8 +82,8 @@ func (r *rawRuntime) makeWorker(h dataplane.Handler) error {
 	if r.socket == nil {
 		frames = r.layout.FrameMemory(frames)
 	}
-	pool, err := dataplane.NewPool(frames, dataplane.PoolConfig{ChunkBytes: r.grant.Layout.ChunkBytes,
-		Caches: 1})
+	pool, err := dataplane.NewPool(frames, dataplane.PoolConfig{
+		ChunkBytes: r.grant.Layout.ChunkBytes, Caches: 1})
 	if err != nil {
 		return err
 	}

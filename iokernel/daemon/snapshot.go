@@ -18,7 +18,8 @@ func (d *Daemon) openMetrics() error {
 		return nil
 	}
 	server, err := metrics.Listen(metrics.Options{Listen: c.Listen, Pprof: c.Pprof, Log: d.log,
-		Build: metrics.Build{Version: d.o.Build}, Snapshot: d.snapshot, Alive: d.alive, Ready: d.ready})
+		Build: metrics.Build{Version: d.o.Build}, Snapshot: d.snapshot, Alive: d.alive,
+		Ready: d.ready})
 	if err != nil {
 		return err
 	}
@@ -74,9 +75,11 @@ func (d *Daemon) snapshot() (metrics.Snapshot, error) {
 		Parks: d.loop.Parks(), Wakes: d.loop.Parks()}
 	if d.server != nil {
 		c := d.server.Counters()
-		s.Control = metrics.Control{Connections: c.Connections, Attached: c.Attached, Detached: c.Detached}
+		s.Control = metrics.Control{Connections: c.Connections, Attached: c.Attached,
+			Detached: c.Detached}
 		for code, n := range c.Refused {
-			s.Control.Refusals = append(s.Control.Refusals, metrics.Count{Reason: string(code), Count: n})
+			s.Control.Refusals = append(s.Control.Refusals,
+				metrics.Count{Reason: string(code), Count: n})
 		}
 	}
 	d.mu.Lock()
@@ -129,8 +132,8 @@ func (d *Daemon) runtimeSnapshot(c *config.Runtime) metrics.Runtime {
 		}
 		var n iokernel.RuntimeCounters
 		d.loop.Do(func() { n = a.runtime.Counters() })
-		m.Traffic = metrics.Traffic{RxPackets: n.RxPackets, RxBytes: n.RxBytes, TxPackets: n.TxPackets,
-			TxBytes: n.TxBytes}
+		m.Traffic = metrics.Traffic{RxPackets: n.RxPackets, RxBytes: n.RxBytes,
+			TxPackets: n.TxPackets, TxBytes: n.TxBytes}
 		m.Switched, m.Wakes, m.Drops = n.Switched, n.Wakes, dropCounts(&n.Drops)
 	}
 	return m

@@ -43,8 +43,8 @@ func (p *door) Attach(h control.Hello) (control.Grant, map[string]*os.File, erro
 			for _, file := range m {
 				file.Close()
 			}
-			return control.Grant{}, nil, errors.Join(fmt.Errorf("iokernel: hand out %s: %w", name, err),
-				p.Close())
+			err = fmt.Errorf("iokernel: hand out %s: %w", name, err)
+			return control.Grant{}, nil, errors.Join(err, p.Close())
 		}
 		m[name] = os.NewFile(uintptr(fd), name)
 	}

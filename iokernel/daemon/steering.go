@@ -10,8 +10,8 @@ import (
 	"github.com/dunlin-io/dunlin/iokernel/config"
 )
 
-// steering keeps the XDP program's tables at what is wanted: the endpoints of the attached runtimes,
-// UDP ones on each address that the interface has now.
+// steering keeps the XDP program's tables at what is wanted: the endpoints of the attached
+// runtimes, UDP ones on each address that the interface has now.
 type steering struct {
 	program *bpf.Steer
 

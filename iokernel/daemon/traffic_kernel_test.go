@@ -18,7 +18,8 @@ type traffic struct {
 	ended   sync.WaitGroup
 }
 
-// trafficPause is between two datagrams: thousands a second, and time for others on a small machine.
+// trafficPause is between two datagrams: thousands a second, and time for others on a small
+// machine.
 const trafficPause = 100 * time.Microsecond
 
 // startTraffic starts one to a port of end B; it ends with the test, or by stop.

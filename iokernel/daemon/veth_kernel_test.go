@@ -19,7 +19,7 @@ import (
 type vethCounters struct {
 	received uint64 // taken off the ring between the ends, by the receiver
 	txLost   uint64 // not put on it: the ring was full (256), the frame too long, or no carrier
-	rxLost   uint64 // taken off it, but no buffer for the program could be made, or its socket refused
+	rxLost   uint64 // taken off it, but there was no buffer for the program, or no socket took it
 }
 
 // veth reads the counters of an end.
@@ -35,8 +35,10 @@ func veth(t *testing.T, l *lab.Lab, side lab.Side) (c vethCounters) {
 			return err
 		}
 		s := link.Attrs().Statistics
-		// rx_dropped of netlink would not do: the stack counts what it has no use for there as well.
-		c = vethCounters{received: s.RxPackets, txLost: s.TxDropped, rxLost: driver["rx_queue_0_drops"]}
+		// rx_dropped of netlink would not do: the stack counts what it has no use for there as
+		// well.
+		c = vethCounters{received: s.RxPackets, txLost: s.TxDropped,
+			rxLost: driver["rx_queue_0_drops"]}
 		return nil
 	})
 	return c
@@ -55,8 +57,8 @@ const (
 	threadedEnabled = 1
 )
 
-// setThreaded has a kernel thread receive at an end, or again whoever sends: with a thread, the ring
-// between the ends fills up when the sender is faster, as it does between two machines.
+// setThreaded has a kernel thread receive at an end, or again whoever sends: with a thread, the
+// ring between the ends fills up when the sender is faster, as it does between two machines.
 func setThreaded(l *lab.Lab, side lab.Side, on bool) error {
 	value := uint32(threadedOff)
 	if on {

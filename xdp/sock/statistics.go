@@ -9,7 +9,7 @@ import (
 // Statistics are the kernel's counters of a socket, in frames or descriptors since it was opened.
 type Statistics struct {
 	RxDropped   uint64 // frames lost for another reason than a full rx ring, e.g. too long
-	RxInvalid   uint64 // fill entries outside the frame memory
+	RxInvalid   uint64 // fill entries outside the frame memory; Linux 6.18 never counts them
 	TxInvalid   uint64 // transmit descriptors outside the frame memory, too long, of bad options
 	RxRingFull  uint64 // frames lost because the rx ring had no room
 	RxFillEmpty uint64 // frames lost because the fill ring had no chunk (Linux 5.9)

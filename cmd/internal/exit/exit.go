@@ -112,13 +112,13 @@ func ofRefusal(code control.Code) Code {
 	return Failure
 }
 
-// Report writes what went wrong, each line with the program's name before it, as logs and other
-// programs' output may stand around it. A nil error is nothing.
+// Report writes what went wrong, each line with the program's name before it (once), as logs and
+// other programs' output may stand around it. A nil error is nothing.
 func Report(w io.Writer, program string, err error) {
 	if err == nil {
 		return
 	}
 	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-		fmt.Fprintf(w, "%s: %s\n", program, line)
+		fmt.Fprintf(w, "%s: %s\n", program, strings.TrimPrefix(line, program+": "))
 	}
 }

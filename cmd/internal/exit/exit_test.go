@@ -73,7 +73,7 @@ func TestAsKeepsTheError(t *testing.T) {
 func TestReport(t *testing.T) {
 	var out strings.Builder
 	Report(&out, "x", nil)
-	Report(&out, "dunlin", errors.Join(errors.New("one"), errors.New("two")))
+	Report(&out, "dunlin", errors.Join(errors.New("one"), errors.New("dunlin: two")))
 	if want := "dunlin: one\ndunlin: two\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}

@@ -38,7 +38,10 @@ func preflight(c *config.Config) error {
 	if err := checkKernel(release, text); err != nil {
 		return err
 	}
-	return errors.Join(checkCapabilities(has), checkLockLimit(limit, lockedBytes(c)))
+	if err := checkCapabilities(has); err != nil {
+		return err
+	}
+	return checkLockLimit(limit, lockedBytes(c))
 }
 
 func checkKernel(release machine.Release, text string) error {
