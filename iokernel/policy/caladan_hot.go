@@ -6,6 +6,7 @@ import "github.com/dunlin-io/dunlin/core"
 func (p *Caladan) Decide(now core.Time, s *Snapshot, out []Action) []Action {
 	p.scan(now, s, out)
 	p.learn()
+	p.follow()
 	p.assess()
 	p.reserve()
 	p.feed()

@@ -57,12 +57,17 @@ func (p *Caladan) lendFrom(cores set, why Reason, n int) (given int) {
 	return given
 }
 
-// neediest is the BE runtime with the fewest cores among those that lack one and may have core c.
+// neediest is the BE runtime with the fewest cores among those that lack one and may have core c;
+// of several, the next after the one that has or had it, so that the core goes round.
 func (v *pass) neediest(c int) int16 {
-	best, fewest := None, 0
+	best, fewest, turn := None, 0, v.s.turn(c)
 	for _, r := range v.be.all() {
 		t := &v.tally[r]
-		if t.lack > 0 && (best == None || t.held < fewest) && !t.bar.has(c) && !t.own.has(c) {
+		if t.lack <= 0 || best != None && (t.held > fewest ||
+			t.held == fewest && (best > turn || r <= turn)) {
+			continue
+		}
+		if !t.bar.has(c) && !t.own.has(c) {
 			best, fewest = r, t.held
 		}
 	}

@@ -29,9 +29,8 @@ func (v *pass) keep(c int, why Reason, input int64) {
 	v.release(c)
 }
 
-// throttle follows a new reading of the memory traffic, and takes one core from each BE runtime
-// that has more than its cap.
-func (p *Caladan) throttle() {
+// follow sets the caps of BE runtimes by a new reading of the memory traffic.
+func (p *Caladan) follow() {
 	v := &p.pass
 	m := &v.s.Memory
 	traffic := m.BytesPerSecond
@@ -39,15 +38,21 @@ func (p *Caladan) throttle() {
 		p.uncap()
 		return
 	}
-	if m.At != p.readAt {
-		p.readAt = m.At
-		switch calm := m.Limit / 8 * calmEighths; {
-		case traffic.Value > m.Limit:
-			p.tighten()
-		case traffic.Value < calm && since(v.now, p.gaveAt) >= giveBack:
-			p.loosen()
-		}
+	if m.At == p.readAt {
+		return
 	}
+	p.readAt = m.At
+	switch calm := m.Limit / 8 * calmEighths; {
+	case traffic.Value > m.Limit:
+		p.tighten()
+	case traffic.Value < calm && since(v.now, p.gaveAt) >= giveBack:
+		p.loosen()
+	}
+}
+
+// throttle takes one core from each BE runtime that has more than its cap.
+func (p *Caladan) throttle() {
+	v := &p.pass
 	if !p.throttled {
 		return
 	}
@@ -59,7 +64,7 @@ func (p *Caladan) throttle() {
 		cores := v.pool[fromBE].both(&t.own)
 		cores = cores.both(&v.over)
 		if c := cores.first(); c >= 0 {
-			v.keep(c, ForBandwidth, int64(min(traffic.Value, 1<<62)))
+			v.keep(c, ForBandwidth, int64(min(v.s.Memory.BytesPerSecond.Value, 1<<62)))
 		}
 	}
 }
@@ -85,36 +90,34 @@ func (p *Caladan) tighten() {
 	if worst == None {
 		return
 	}
-	t := &v.tally[worst]
-	p.cap[worst] = t.held - 1
+	p.cap[worst] = v.tally[worst].held - 1
 	p.throttled = true
 	p.gaveAt = v.now
-	t.limit = min(t.limit, p.cap[worst])
-	t.lack = min(t.lack, 0)
 }
 
 // loosen raises every cap by one core.
 func (p *Caladan) loosen() {
 	v := &p.pass
 	p.gaveAt = v.now
-	p.throttled = false
+	capped := false
 	for r := range v.runtimes {
 		if p.cap[r] < MaxCores {
 			p.cap[r]++
-			p.throttled = p.throttled || p.cap[r] < v.s.Runtimes[r].limit()
+			capped = capped || p.cap[r] < v.s.Runtimes[r].limit()
 		}
 	}
-	if !p.throttled {
+	if !capped {
 		p.uncap()
 	}
 }
 
 // uncap lets BE have what LC leaves.
 func (p *Caladan) uncap() {
-	if p.throttled || p.cap[0] != MaxCores {
-		for r := range p.cap {
-			p.cap[r] = MaxCores
-		}
+	if !p.throttled {
+		return
 	}
 	p.throttled = false
+	for r := range p.cap {
+		p.cap[r] = MaxCores
+	}
 }

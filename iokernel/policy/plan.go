@@ -116,6 +116,20 @@ func (p *plan) may(r int16, c int, from source) bool {
 	return p.over(o)
 }
 
+// neediest is the BE runtime with the fewest cores among those that lack one and may have core c;
+// of several, the next after the one that has or had it, so that the core goes round.
+func (p *plan) neediest(c int) int16 {
+	best := None
+	for i := range int16(p.s.runtimes()) {
+		r := (p.s.turn(c) + 1 + i) % int16(p.s.runtimes())
+		if p.s.Runtimes[r].Class == BestEffort && p.lacking(r) > 0 && p.may(r, c, p.source(c)) &&
+			(best == None || p.held[r] < p.held[best]) {
+			best = r
+		}
+	}
+	return best
+}
+
 // slack reports whether core c is one too many for the BE runtime that owns it.
 func (p *plan) slack(c int) bool {
 	o := p.owner[c]

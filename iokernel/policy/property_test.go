@@ -96,7 +96,7 @@ func TestPromises(t *testing.T) {
 		for r := range s.Runtimes {
 			p.cap[r] = rapid.IntRange(0, MaxCores).Draw(t, "cap")
 			p.record[r] = record{
-				id: s.Runtimes[r].ID, started: true,
+				id:      s.Runtimes[r].ID,
 				service: core.Time(rapid.IntRange(0, 100_000).Draw(t, "service")),
 				hold:    core.Time(rapid.IntRange(0, 10_000_000).Draw(t, "hold")),
 				low:     [2]int{rapid.IntRange(0, 8).Draw(t, "low"), rapid.IntRange(0, 8).Draw(t, "low")},

@@ -110,21 +110,26 @@ func (l *plan) owed() (n int) {
 	return n
 }
 
-// contest moves one core between LC runtimes: to one whose work has waited for the threshold, from
-// the one that has most beyond its reservation.
+// contest moves one core between LC runtimes: to the one whose work has waited longest, if that is
+// for the threshold.
 func (p *Simple) contest() bool {
 	l := &p.plan
+	best, core := None, -1
 	for r := range int16(l.s.runtimes()) {
 		t := &l.s.Runtimes[r]
-		if t.Class != LatencyCritical || l.lacking(r) <= 0 || t.delay() < p.threshold {
+		if t.Class != LatencyCritical || l.lacking(r) <= 0 || t.delay() < p.threshold ||
+			best != None && t.delay() <= l.s.Runtimes[best].delay() {
 			continue
 		}
 		if c := p.rival(r); c >= 0 {
-			l.grant(c, r, ForDelay, int64(t.delay()))
-			return true
+			best, core = r, c
 		}
 	}
-	return false
+	if best == None {
+		return false
+	}
+	l.grant(core, best, ForDelay, int64(l.s.Runtimes[best].delay()))
+	return true
 }
 
 // rival is a core that another LC runtime does not use, else one of the runtime with most beyond
@@ -161,45 +166,31 @@ func (p *Simple) yields(q, r int16) bool {
 // lend grants a core that LC has no work for to the BE runtime with the fewest.
 func (p *Simple) lend() bool {
 	l := &p.plan
-	best, core := None, -1
-	for r := range int16(l.s.runtimes()) {
-		if l.s.Runtimes[r].Class != BestEffort || l.lacking(r) <= 0 ||
-			best != None && l.held[r] >= l.held[best] {
+	for c := range l.s.cores() {
+		if from := l.source(c); from >= fromLC || from == fromBE && !l.slack(c) {
 			continue
 		}
-		for c := range l.s.cores() {
-			from := l.source(c)
-			if from < fromLC && (from != fromBE || l.slack(c)) && l.may(r, c, from) {
-				best, core = r, c
-				break
-			}
+		if r := l.neediest(c); r != None {
+			l.grant(c, r, ForIdle, int64(since(l.now, l.s.Cores[c].IdleAt)))
+			return true
 		}
 	}
-	if best == None {
-		return false
-	}
-	l.grant(core, best, ForIdle, int64(since(l.now, l.s.Cores[core].IdleAt)))
-	return true
+	return false
 }
 
 // rotate moves one core between BE runtimes: from one whose quantum there is over, to one that has
 // fewer and wants more.
 func (p *Simple) rotate() {
 	l := &p.plan
-	for r := range int16(l.s.runtimes()) {
-		if l.s.Runtimes[r].Class != BestEffort || l.lacking(r) <= 0 {
+	for c := range l.s.cores() {
+		if l.source(c) != fromBE {
 			continue
 		}
-		for c := range l.s.cores() {
-			o := l.owner[c]
-			if l.source(c) != fromBE || l.held[o] <= l.held[r] || !l.may(r, c, fromBE) {
-				continue
-			}
-			had := since(l.now, l.s.Cores[c].OwnedAt)
-			if had >= max(l.s.Runtimes[o].Quantum, minQuantum) {
-				l.grant(c, r, ForQuantum, int64(had))
-				return
-			}
+		o, had := l.owner[c], since(l.now, l.s.Cores[c].OwnedAt)
+		r := l.neediest(c)
+		if r != None && l.held[r] < l.held[o] && had >= max(l.s.Runtimes[o].Quantum, minQuantum) {
+			l.grant(c, r, ForQuantum, int64(had))
+			return
 		}
 	}
 }

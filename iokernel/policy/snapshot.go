@@ -59,7 +59,7 @@ type Core struct {
 // Runtime is one place in the table of runtimes. How many cores it holds stands in Cores, once.
 type Runtime struct {
 	Class    Class
-	ID       uint64 // another one means another runtime in the same place
+	ID       uint64 // not 0; another one means another runtime in the same place
 	Reserved int    // cores it gets within one pass when it has work
 	Most     int    // cores it may have
 	Quantum  core.Time
@@ -151,6 +151,16 @@ func (c *Core) barred(now core.Time) int16 {
 		return None
 	}
 	return c.Failed
+}
+
+// turn is the BE runtime that has core c or had it before LC, or None.
+func (s *Snapshot) turn(c int) int16 {
+	for _, r := range [...]int16{s.owner(c), s.present(s.Cores[c].Last)} {
+		if r != None && s.Runtimes[r].Class == BestEffort {
+			return r
+		}
+	}
+	return None
 }
 
 // cores and runtimes are how many of each a policy looks at.

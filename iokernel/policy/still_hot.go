@@ -3,15 +3,16 @@ package policy
 import "github.com/dunlin-io/dunlin/core"
 
 // Standing is what an LC runtime's moves have brought, and so how readily it lends. Whether moves
-// pay is judged once per window, on two counts:
+// pay is judged on two counts:
 //
-//   - To requests: not too many may have waited for cores to be taken back, see tolerated.
-//   - To throughput: of the cores taken back, at least two thirds must have worked for BE for
+//   - Requests, once per millisecond: not too many of them may have waited for cores to be taken
+//     back, see tolerated.
+//   - Throughput, for every 32 cores taken back: at least half of them must have worked for BE for
 //     longer than the two hand-overs of the loan took.
 //
-// If either fails, Hold doubles, and else it shrinks by a sixteenth. The runtime lends only as many
-// cores as it had unused in every pass during the last Hold. With a long Hold cores stay where they
-// are but for long swings of the load: the policy stands still.
+// If either fails, Hold doubles, and else it shrinks by 3 % per millisecond. The runtime
+// lends only as many cores as it had unused in every pass during the last Hold. With a long Hold
+// cores stay where they are but for long swings of the load: the policy stands still.
 type Standing struct {
 	Service core.Time // mean time of a request, 0 if unknown
 	Hold    core.Time
@@ -31,7 +32,6 @@ func (p *Caladan) Standing(r int) Standing {
 // record is what the policy remembers about an LC runtime.
 type record struct {
 	id      uint64
-	started bool
 	service core.Time // mean time of a request, 0 if unknown
 	hold    core.Time // how long it keeps cores that it does not need
 
@@ -39,9 +39,11 @@ type record struct {
 	windowAt core.Time
 	served   uint64    // the runtime's count then
 	busy     core.Time // likewise
-	taken    int       // cores taken back from BE
-	short    int       // of these, loans that did not pay
-	waited   int       // frames that waited meanwhile
+	waited   int       // frames that waited while cores were taken back
+
+	// Since loans were judged:
+	taken int // cores taken back from BE
+	short int // of these, loans that did not pay
 
 	low   [2]int // fewest unused cores in this half of the hold time, and in the one before
 	lowAt core.Time
@@ -49,16 +51,22 @@ type record struct {
 	loans, lost uint64 // taken and short since the runtime came
 }
 
-// learn counts each LC runtime's unused cores, and judges its moves when a window is over.
+// learn forgets what it knew of runtimes that were replaced, counts each LC runtime's unused cores,
+// and judges its moves when a window is over.
 func (p *Caladan) learn() {
 	v := &p.pass
-	for _, r := range v.lc.all() {
+	for r := range v.runtimes {
 		in, m := &v.s.Runtimes[r], &p.record[r]
-		if !m.started || m.id != in.ID {
-			*m = record{id: in.ID, started: true}
+		if in.ID != m.id {
+			*m = record{id: in.ID}
+			p.cap[r] = MaxCores
 			m.open(v.now, in)
 		}
+	}
+	for _, r := range v.lc.all() {
+		in, m := &v.s.Runtimes[r], &p.record[r]
 		m.watch(v.now, max(0, v.tally[r].idle-max(in.Waiting, 0)))
+		p.judgeLoans(m)
 		switch {
 		case in.Served < m.served || in.Busy < m.busy: // counters do not run backwards
 			m.open(v.now, in)
@@ -72,7 +80,7 @@ func (p *Caladan) learn() {
 // open begins a window.
 func (m *record) open(now core.Time, in *Runtime) {
 	m.windowAt, m.served, m.busy = now, in.Served, in.Busy
-	m.taken, m.short, m.waited = 0, 0, 0
+	m.waited = 0
 }
 
 // watch keeps the fewest unused cores of the last hold time, to half of it.
@@ -88,21 +96,37 @@ func (m *record) watch(now core.Time, unused int) {
 func (p *Caladan) judge(m *record, in *Runtime) {
 	served := in.Served - m.served
 	m.service = max(1, core.Time(uint64(in.Busy-m.busy)/served))
-	if p.config.Restless {
-		return
-	}
-	handOver := min(max(p.pass.s.HandOver, 0), core.Second)
+	handOver := p.handOver()
 	wait := handOver + min(max(p.pass.s.Interval, 0), core.Second)/2
-	hurts := uint64(m.waited)*million > min(served, 1<<40)*tolerated(wait, m.service)
-	wastes := lossShare*m.short > m.taken
-	if hurts || wastes {
-		m.hold = min(max(2*m.hold, 2*handOver), p.config.MaxHold)
+	if uint64(m.waited)*million > min(served, 1<<40)*tolerated(wait, m.service) {
+		p.stiffen(m)
 		return
 	}
-	if m.hold -= m.hold / 16; m.hold < 2*handOver {
+	if m.hold -= m.hold / shrink; m.hold < 2*handOver {
 		m.hold = 0 // a pass later anyway
 	}
 }
+
+// judgeLoans looks at the loans that came back, once there are enough.
+func (p *Caladan) judgeLoans(m *record) {
+	if m.taken < judgedLoans {
+		return
+	}
+	if lossShare*m.short > m.taken {
+		p.stiffen(m)
+	}
+	m.taken, m.short = 0, 0
+}
+
+// stiffen doubles the hold.
+func (p *Caladan) stiffen(m *record) {
+	if !p.config.Restless {
+		m.hold = min(max(2*m.hold, 2*p.handOver()), p.config.MaxHold)
+	}
+}
+
+// handOver is what a hand-over takes, by the snapshot, within reason.
+func (p *Caladan) handOver() core.Time { return min(max(p.pass.s.HandOver, 0), core.Second) }
 
 // million is the whole, where parts are counted in parts per million.
 const million = 1_000_000
