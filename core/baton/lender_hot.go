@@ -9,10 +9,10 @@ import "github.com/dunlin-io/dunlin/core"
 //	settled ── Granted ──> granted ── wakes the owner, unless a worker runs that will ──> asked
 //	   ^                                                                                   │
 //	   │                                                           not taken up in Yield   v
-//	   │         the worker that runs is demoted and the owner woken; or, if none runs,  pressed
-//	   │                                         the owner is signalled: its wait was moved │
+//	   │       the worker that runs, if one does, is demoted; the owner is woken, or,    pressed
+//	   │             if nobody is where it should sleep, signalled: its wait was moved      │
 //	   │                                                          nor in two Yields         v
-//	   │                                    both; now a worker that says it waits is not    forced
+//	   │                     now a worker that says it waits is not believed any more     forced
 //	   │                                                                                    │
 //	   │ the owner takes up, at any time; for Nobody: no worker runs      nor in Stuck      v
 //	   └────────────────────────────────────────────────────────── reported once, then  stuck
@@ -69,6 +69,7 @@ const (
 	// WakeOwner: wake the owner's bit on the core's word.
 	WakeOwner
 	// SignalOwner: send the owner's thread a signal, which ends a wait wherever it was moved to.
+	// Together with WakeOwner: if that has woken nobody.
 	SignalOwner
 	// ReportStuck: nothing has helped. The target is who keeps the core from passing on.
 	ReportStuck
@@ -199,10 +200,10 @@ func (l *Lender) due(age core.Time, runs Owner) (Measure, stage) {
 		return m, asked
 	case l.stage == asked && age >= l.deadlines.Yield:
 		if runs == Nobody || runs == owner {
-			return signal, pressed
+			return wake | signal, pressed
 		}
 		l.target = runs
-		return DemoteTarget | wake, pressed
+		return DemoteTarget | wake | signal, pressed
 	case l.stage == pressed && age >= 2*l.deadlines.Yield:
 		if l.target = l.suspect(runs); l.target == Nobody {
 			return signal, forced

@@ -120,7 +120,7 @@ func TestCrossingWaitsForBudget(t *testing.T) {
 	if got := d.Check(d.now, d, false); got != 0 {
 		t.Errorf("measures %06b without budget", got)
 	}
-	d.check(SignalOwner)
+	d.check(WakeOwner | SignalOwner)
 }
 
 // A holder that does not yield loses its priority, and has it again with its next grant.
@@ -129,7 +129,7 @@ func TestHolderThatDoesNotYield(t *testing.T) {
 	d.grant(2)
 	d.check(0)
 	d.after(yieldTest)
-	d.check(DemoteTarget | WakeOwner)
+	d.check(DemoteTarget | WakeOwner | SignalOwner)
 	d.targets(1)
 	d.check(0)
 	d.takesUp(2) // 1 still says that it runs: it does not get to say anything else
@@ -155,7 +155,7 @@ func TestOwnerWhoseWaitWasMoved(t *testing.T) {
 	d.after(yieldTest - 1)
 	d.check(0)
 	d.after(yieldTest)
-	d.check(SignalOwner)
+	d.check(WakeOwner | SignalOwner)
 	d.takesUp(2)
 	d.check(0)
 }
@@ -168,7 +168,7 @@ func TestHolderThatLies(t *testing.T) {
 	d.check(0)
 	d.state[1] = Waiting
 	d.after(yieldTest)
-	d.check(SignalOwner)
+	d.check(WakeOwner | SignalOwner)
 	d.after(2*yieldTest - 1)
 	d.check(0)
 	d.after(2 * yieldTest)
@@ -237,7 +237,7 @@ func TestHolderThatWasNotNoticed(t *testing.T) {
 	d.grant(3)
 	d.check(0)
 	d.after(yieldTest)
-	d.check(DemoteTarget | WakeOwner)
+	d.check(DemoteTarget | WakeOwner | SignalOwner)
 	d.targets(2)
 }
 
@@ -249,7 +249,7 @@ func TestManyGrantsOvertakeEachOther(t *testing.T) {
 	}
 	d.check(0)
 	d.after(yieldTest)
-	d.check(DemoteTarget | WakeOwner)
+	d.check(DemoteTarget | WakeOwner | SignalOwner)
 	d.targets(1)
 }
 
@@ -258,7 +258,7 @@ func TestGoneOwnersAreForgotten(t *testing.T) {
 	d.grant(2)
 	d.check(0)
 	d.after(yieldTest)
-	d.check(DemoteTarget | WakeOwner)
+	d.check(DemoteTarget | WakeOwner | SignalOwner)
 	delete(d.state, 1)
 	d.Gone(1)
 	d.takesUp(2)

@@ -147,14 +147,15 @@ func (m *model) of(o Owner) *worker {
 	return &worker{}
 }
 
-// wake is the kernel's: all on the queue whose bit is set go on.
-func (m *model) wake(bit uint32) {
+// wake is the kernel's: all on the queue whose bit is set go on. It reports whether there were any.
+func (m *model) wake(bit uint32) (woken bool) {
 	for i := range m.workers {
 		w := &m.workers[i]
 		if w.queued && w.party.Self().Bit()&bit != 0 {
-			w.queued = false
+			w.queued, woken = false, true
 		}
 	}
+	return woken
 }
 
 // step has worker i go on and returns what it did, "" if it cannot or has nothing to do.
@@ -268,10 +269,11 @@ func (x *explorer) lend(m *model) string {
 // measures carries out what the lender wants. What a demoted thread does is not changed by it here.
 func (x *explorer) measures(m *model, what Measure) string {
 	owner := m.of(m.word.Owner())
-	if what&WakeOwner != 0 && x.variant != blindLender {
+	switch {
+	case x.variant == blindLender:
+	case what&Crossing == WakeOwner:
 		m.wakes = m.word.Owner()
-	}
-	if what&SignalOwner != 0 {
+	case what&SignalOwner != 0 && !(what&WakeOwner != 0 && m.wake(owner.party.Self().Bit())):
 		owner.queued, owner.stolen = false, false
 	}
 	return fmt.Sprintf("iokernel takes measures %b", what)

@@ -30,6 +30,9 @@ func (p *Party) Holds(w Word) bool { return w == p.seen && p.holds }
 // Holding reports whether the core was ours at the last look.
 func (p *Party) Holding() bool { return p.holds }
 
+// Seen is the word at the last look.
+func (p *Party) Seen() Word { return p.seen }
+
 // Move is what a party does next.
 type Move uint8
 
