@@ -230,13 +230,15 @@ func (p *Port) Send(src []Frame) int {
 // Flush implements Link. Against the kernel it costs one system call for each 32 descriptors; where
 // the kernel cannot take them all, the rest is tried again at the next Flush.
 func (p *Port) Flush() {
-	if p.sending-p.staged >= p.reapAt {
-		p.reap() // a full completion ring would stop transmission
-	}
-	if p.staged > 0 {
+	published := p.staged > 0
+	if published {
 		p.rings.Tx.Submit(p.staged)
 		p.staged = 0
-	} else if !p.stalled {
+	}
+	if p.sending >= p.reapAt {
+		p.reap() // a full completion ring would stop transmission
+	}
+	if !published && !p.stalled {
 		return
 	}
 	p.stalled = false

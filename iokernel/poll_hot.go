@@ -108,8 +108,8 @@ func (d *Dataplane) give(r *Runtime, pool *dataplane.Pool, packet []dataplane.Fr
 		return
 	}
 	d.touch(p)
-	r.counts.RxPackets++
-	r.counts.RxBytes += uint64(total)
+	p.counts.RxPackets++
+	p.counts.RxBytes += uint64(total)
 }
 
 // touch notes that p has something to publish.

@@ -19,12 +19,15 @@ type port struct {
 
 	staged    uint32 // written to the rx ring, not yet published
 	filled    uint32 // used up of the fill ring, not yet released
-	done      uint32 // written to the completion ring, not yet published
+	done      uint32 // in back, not yet on the completion ring
+	took      bool   // descriptors from the tx ring that were not yet given back
 	received  uint64 // entries published on the rx ring since the start
 	completed uint64 // ... and on the completion ring
 	rungAt    uint64 // entries that it had taken when last rung for more, plus one
 
+	counts PortCounters
 	ledger []place                                // the runtime's, for all its ports, by chunk
+	back   []uint64                               // sent chunks, in a ring's worth of room
 	sent   [dataplane.MaxSegments]dataplane.Frame // the packet in hand, checked copies
 }
 

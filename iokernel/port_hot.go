@@ -97,10 +97,10 @@ func (s *source) copyTo(dst []byte) {
 	}
 }
 
-// complete stages a chunk on the worker's completion ring.
+// complete notes a chunk for the worker's completion ring.
 func (p *port) complete(f dataplane.Frame) {
 	p.ledger[f.Index] = place{p.completed + uint64(p.done), inCompletion, p.number}
-	p.far.Completion.Set(p.done, p.runtime.pool.Addr(f))
+	p.back[p.done] = p.runtime.pool.Addr(f)
 	p.done++
 }
 
@@ -108,6 +108,9 @@ func (p *port) complete(f dataplane.Frame) {
 func (p *port) giveBack() int {
 	n := p.done
 	if n > 0 {
+		for i, addr := range p.back[:n] {
+			p.far.Completion.Set(uint32(i), addr)
+		}
 		p.far.Completion.Submit(n)
 		p.completed += uint64(n)
 		p.done = 0
@@ -117,18 +120,25 @@ func (p *port) giveBack() int {
 
 // publish makes what was staged visible to the worker, and wakes it if it sleeps. It returns how
 // many sent chunks it withheld, because they are too few to be worth the store.
+//
+// The packets go first. Each store to an index waits until the lines of all stores before it have
+// come over from the worker's core, so whatever else is stored before delays them by a journey.
 func (p *port) publish() (withheld int) {
+	if p.staged > 0 {
+		p.far.Rx.Submit(p.staged)
+		p.received += uint64(p.staged)
+		p.staged = 0
+		p.wake()
+		p.far.Fill.Release(p.filled)
+		p.filled = 0
+	}
+	if p.took {
+		p.took = false
+		p.far.Tx.Settle()
+	}
 	if p.done >= giveBackBatch {
 		p.giveBack()
 	}
-	if p.staged == 0 {
-		return int(p.done)
-	}
-	p.far.Fill.Release(p.filled)
-	p.far.Rx.Submit(p.staged)
-	p.received += uint64(p.staged)
-	p.filled, p.staged = 0, 0
-	p.wake()
 	return int(p.done)
 }
 
@@ -145,7 +155,7 @@ func (p *port) wake() {
 }
 
 func (p *port) ring() {
-	p.runtime.counts.Wakes++
+	p.counts.Wakes++
 	p.waker.Signal()
 }
 

@@ -33,11 +33,16 @@ type Runtime struct {
 
 // RuntimeCounters are what a runtime's packets came to. They belong to the Dataplane's thread.
 type RuntimeCounters struct {
-	RxPackets, RxBytes uint64 // into its ports
-	TxPackets, TxBytes uint64 // out of its ports, to the NIC or to a neighbour on this host
-	Switched           uint64 // of the latter, those that never saw the interface
+	PortCounters        // of all its ports
+	Switched     uint64 // of the sent, those that never saw the interface
+	Drops        [DropCount]uint64
+}
+
+// PortCounters are what one worker's packets came to. They belong to the Dataplane's thread.
+type PortCounters struct {
+	RxPackets, RxBytes uint64 // into the port
+	TxPackets, TxBytes uint64 // out of it, to the NIC or to a neighbour on this host
 	Wakes              uint64
-	Drops              [DropCount]uint64
 }
 
 // Eviction names a runtime that was cut off and why.
@@ -76,7 +81,8 @@ func (d *Dataplane) Attach(c RuntimeConfig) (*Runtime, error) {
 			return nil, fmt.Errorf("iokernel: attach %s: %w", c.Name, err)
 		}
 		r.ports = append(r.ports, &port{far: far, runtime: r, number: uint8(w), waker: c.Wakers[w],
-			ledger: ledger})
+			ledger: ledger,
+			back:   make([]uint64, c.Layout.RingEntries)})
 	}
 	for i := range r.flows {
 		r.flows[i] = uint8(i % len(r.ports))
@@ -118,6 +124,7 @@ func (d *Dataplane) Detach(r *Runtime) {
 		q.leave(r)
 	}
 	d.table.rebuild(d.runtimes)
+	r.counts = r.Counters() // they outlive the ports
 	r.ports, r.pool = nil, nil
 }
 
@@ -154,8 +161,21 @@ func (d *Dataplane) NextEviction() (Eviction, bool) {
 // Name is the name that the runtime attached under.
 func (r *Runtime) Name() string { return r.name }
 
-// Counters returns a copy of the counts.
-func (r *Runtime) Counters() RuntimeCounters { return r.counts }
+// Counters returns the counts; those of the ports are summed up here.
+func (r *Runtime) Counters() RuntimeCounters {
+	c := r.counts
+	for _, p := range r.ports {
+		c.RxPackets += p.counts.RxPackets
+		c.RxBytes += p.counts.RxBytes
+		c.TxPackets += p.counts.TxPackets
+		c.TxBytes += p.counts.TxBytes
+		c.Wakes += p.counts.Wakes
+	}
+	return c
+}
+
+// PortCounters returns a copy of one worker's counts.
+func (r *Runtime) PortCounters(worker int) PortCounters { return r.ports[worker].counts }
 
 // PortDepth is what lies in a worker's rings now, seen from the iokernel.
 type PortDepth struct {

@@ -39,7 +39,8 @@ func (d *Dataplane) transmit(p *port, q *queue, n, share uint32) (taken uint32) 
 		d.evict(p.runtime, ViolationIndex)
 	}
 	if taken > 0 {
-		p.far.Tx.Release(taken)
+		p.far.Tx.Skip(taken)
+		p.took = true
 		d.touch(p)
 	}
 	if p.full && !wasFull && p.far.Rx.NeedWakeup() {
@@ -109,8 +110,8 @@ func (d *Dataplane) take(p *port, q *queue, k uint32) bool {
 		r.counts.Drops[drop]++
 		return true
 	}
-	r.counts.TxPackets++
-	r.counts.TxBytes += uint64(total)
+	p.counts.TxPackets++
+	p.counts.TxBytes += uint64(total)
 	return true
 }
 

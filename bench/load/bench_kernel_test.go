@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/bench/report"
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/pin"
 )
 
 // peerArgument makes this test binary a peer, as `dunlin bench peer` is one.
@@ -27,10 +29,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func needRoot(t *testing.T) {
+func needMachine(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: network namespaces and XDP programs need CAP_SYS_ADMIN and CAP_NET_ADMIN")
+	}
+	if allowed, err := pin.Allowed(); err != nil || allowed.Count() < minCPUs {
+		t.Skipf("CPUs %v (%v): both ends of the wire poll, so each needs one", allowed, err)
 	}
 }
 
@@ -70,7 +75,7 @@ func left(t *testing.T) {
 }
 
 func TestFloorOnARealPair(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := Latency(t.Context(), kernelOptions("^floor/raw closed"))
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +105,7 @@ func TestFloorOnARealPair(t *testing.T) {
 
 // Two contestants: while one runs, the other is stopped.
 func TestProcessesOfOtherRowsAreParked(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := Latency(t.Context(), kernelOptions("^(floor/raw|kernel/udp-spin) closed 64"))
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +125,7 @@ func TestProcessesOfOtherRowsAreParked(t *testing.T) {
 
 // Every transport and driver that needs nothing but this package, once.
 func TestAllContestantsOfThisPackage(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	o := kernelOptions("^(asavie|kernel|go)")
 	// Long enough that a machine busy with other tests runs everybody in it.
 	o.Rounds, o.Measure = 1, 50*core.Millisecond
@@ -144,22 +149,27 @@ func TestAllContestantsOfThisPackage(t *testing.T) {
 	}
 }
 
-func TestThroughputOfTheFloor(t *testing.T) {
-	needRoot(t)
-	s, err := Throughput(t.Context(), kernelOptions("^floor/raw"))
+func TestThroughput(t *testing.T) {
+	needMachine(t)
+	s, err := Throughput(t.Context(), kernelOptions("^(floor/raw|kernel)"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	left(t)
-	if row := s.Report.Rows[0]; row.Unit != report.Frames || row.P50 < 1000 || row.Faults.Any() {
-		t.Errorf("row %+v", row)
+	if len(s.Report.Rows) != 2 {
+		t.Errorf("%d rows, want the floor and the kernel's batches", len(s.Report.Rows))
+	}
+	for _, row := range s.Report.Rows {
+		if row.Unit != report.Frames || row.P50 < 1000 || row.Faults.Any() {
+			t.Errorf("row %+v", row)
+		}
 	}
 }
 
 // A server that dies in the middle ends the benchmark with an error that names it, and leaves
 // nothing.
 func TestServerThatDies(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := newSite(kernelOptions(""))
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +200,7 @@ func TestServerThatDies(t *testing.T) {
 
 // What cannot start says why.
 func TestServerThatCannotStart(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	s, err := newSite(kernelOptions(""))
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +217,7 @@ func TestServerThatCannotStart(t *testing.T) {
 }
 
 func TestParkedProcessDoesNotRun(t *testing.T) {
-	needRoot(t)
+	needMachine(t)
 	n := newNursery()
 	defer n.close()
 	c, err := n.start(birth{name: "spinner", command: []string{"/proc/self/exe", peerArgument,
@@ -246,5 +256,29 @@ func TestParkedProcessDoesNotRun(t *testing.T) {
 	if affinity := new(unix.CPUSet); unix.SchedGetaffinity(c.pid(), affinity) != nil ||
 		affinity.Count() != 1 || !affinity.IsSet(1) {
 		t.Errorf("it may run on %d CPUs", affinity.Count())
+	}
+}
+
+// SIGINT ends the context: in the middle of a row, of each kind of driver.
+func TestInterrupt(t *testing.T) {
+	needMachine(t)
+	for _, rows := range []string{"floor/raw closed 64", "go/udp closed 64", "kernel/tcp-alone"} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		o := kernelOptions("^" + rows)
+		o.Measure = 20 * core.Second
+		o.Progress = func(format string, _ ...any) {
+			if strings.HasPrefix(format, "round") {
+				time.AfterFunc(50*time.Millisecond, interrupt)
+			}
+		}
+		start := time.Now()
+		if _, err := Latency(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v, want that of the context", rows, err)
+		}
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("%s: it took %v to end", rows, d)
+		}
+		left(t)
+		interrupt()
 	}
 }

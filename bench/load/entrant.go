@@ -38,6 +38,7 @@ const (
 	nameAsavie      = "asavie/raw"
 	nameSpin        = "kernel/udp-spin"
 	nameBlock       = "kernel/udp-block"
+	nameBatch       = "kernel/udp-batch"
 	nameGo          = "go/udp"
 	nameSpinBeside  = "kernel/udp-spin-with-xdp"
 	nameTCP         = "kernel/tcp-alone"
@@ -52,7 +53,7 @@ func families() []family {
 		{[]string{nameMediated, nameMediatedUDP}, upMediated},
 		{[]string{nameBinary}, upBinary},
 		{[]string{nameAsavie}, upAsavie},
-		{[]string{nameSpin, nameBlock, nameGo, nameTCP}, upKernel},
+		{[]string{nameSpin, nameBlock, nameBatch, nameGo, nameTCP}, upKernel},
 		{[]string{nameSpinBeside, nameTCPBeside}, upBeside},
 	}
 }
@@ -105,132 +106,6 @@ func upAsavie(s *site) ([]*entrant, error) {
 		return nil, err
 	}
 	return []*entrant{{nameAsavie, []*child{c}, allLoops(s.local(client))}}, nil
-}
-
-// Ports of the kernel's servers, any that are free in a namespace of one's own.
-const (
-	portSpin  = 7001
-	portBlock = 7002
-	portGo    = 7003
-	portTCP   = 7004
-	portUDP   = 7777 // dunlin's
-
-	portClient = 9001 // of a client that makes its UDP packets itself
-)
-
-// upKernel is the kernel's own sockets, on a pair without XDP.
-//
-// In the open loop the generator polls against every server, since one that slept between its
-// requests would send them late.
-func upKernel(s *site) ([]*entrant, error) {
-	p, err := s.pair("kernel")
-	if err != nil {
-		return nil, err
-	}
-	spin, err := s.udpSpin(p, nameSpin)
-	if err != nil {
-		return nil, err
-	}
-	block, err := s.udpBlock(p)
-	if err != nil {
-		return nil, err
-	}
-	inGo, err := s.udpGo(p)
-	if err != nil {
-		return nil, err
-	}
-	tcp, err := s.tcp(p, nameTCP)
-	if err != nil {
-		return nil, err
-	}
-	return []*entrant{spin, block, inGo, tcp}, nil
-}
-
-// kernelPeer starts a server on side B, without rights.
-func (s *site) kernelPeer(p *lab.Pair, name string, kind peerKind, port uint16) (*child, error) {
-	return s.peer(peer{Kind: kind, At: at(p, port)}, birth{name: name + " server",
-		cpu: s.cpus.server, uid: nobody, inside: s.in(lab.B)})
-}
-
-// kernelClient opens a UDP socket on side A.
-func (s *site) kernelClient(p *lab.Pair, port uint16, blocks bool) (*udpClient, error) {
-	var c *udpClient
-	err := s.lab.In(lab.A, func() (err error) {
-		c, err = newUDPClient(from(p), at(p, port), blocks)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.atClose(c.Close)
-	return c, nil
-}
-
-func (s *site) udpSpin(p *lab.Pair, name string) (*entrant, error) {
-	c, err := s.kernelPeer(p, name, peerSpin, portSpin)
-	if err != nil {
-		return nil, err
-	}
-	client, err := s.kernelClient(p, portSpin, false)
-	if err != nil {
-		return nil, err
-	}
-	return &entrant{name, []*child{c}, allLoops(s.local(client))}, nil
-}
-
-func (s *site) udpBlock(p *lab.Pair) (*entrant, error) {
-	c, err := s.kernelPeer(p, nameBlock, peerBlock, portBlock)
-	if err != nil {
-		return nil, err
-	}
-	blocking, err := s.kernelClient(p, portBlock, true)
-	if err != nil {
-		return nil, err
-	}
-	polling, err := s.kernelClient(p, portBlock, false)
-	if err != nil {
-		return nil, err
-	}
-	return &entrant{nameBlock, []*child{c}, map[report.Loop]driver{
-		report.Closed: s.local(blocking), report.Open: s.local(polling)}}, nil
-}
-
-// udpGo has a client that is a process of its own, as a program is, confined to its CPU like all:
-// on the generator's locked thread it would pay for the lock.
-func (s *site) udpGo(p *lab.Pair) (*entrant, error) {
-	server, err := s.kernelPeer(p, nameGo, peerGo, portGo)
-	if err != nil {
-		return nil, err
-	}
-	client, err := s.peer(peer{Kind: peerGoClient, At: at(p, portGo), Samples: s.o.samples()},
-		birth{name: nameGo + " client", cpu: s.cpus.generator, uid: nobody, input: true,
-			inside: s.in(lab.A)})
-	if err != nil {
-		return nil, err
-	}
-	polling, err := s.kernelClient(p, portGo, false)
-	if err != nil {
-		return nil, err
-	}
-	return &entrant{nameGo, []*child{server, client}, map[report.Loop]driver{
-		report.Closed: newRemoteDriver(client), report.Open: s.local(polling)}}, nil
-}
-
-func (s *site) tcp(p *lab.Pair, name string) (*entrant, error) {
-	c, err := s.kernelPeer(p, name, peerTCP, portTCP)
-	if err != nil {
-		return nil, err
-	}
-	var d *streamDriver
-	err = s.lab.In(lab.A, func() (err error) {
-		d, err = connectTCP(s.thread, at(p, portTCP), c.alive)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.atClose(d.Close)
-	return &entrant{name, []*child{c}, map[report.Loop]driver{report.Stream: d}}, nil
 }
 
 // await makes sure that an entrant answers, and has its process and caches warm up.

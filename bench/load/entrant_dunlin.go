@@ -9,13 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/dunlin-io/dunlin/bench/lab"
-	"github.com/dunlin-io/dunlin/bpf"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 	"github.com/dunlin-io/dunlin/iokernel/config"
 	"github.com/dunlin-io/dunlin/iokernel/daemon"
-	"github.com/dunlin-io/dunlin/xdp"
 )
 
 // runtimeName is the runtime of each iokernel here: there is one.
@@ -142,6 +141,9 @@ func upBinary(s *site) ([]*entrant, error) {
 		return nil, err
 	}
 	c := s.iokernelConfig(p)
+	if s.cpus.iokernel == s.cpus.generator {
+		c.Spin = 0 // each turn in vain keeps the generator from its CPU (DIARY #2)
+	}
 	file := filepath.Join(s.dir, "iokernel.yaml")
 	if err := os.WriteFile(file, iokernelFile(c), 0o600); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -177,6 +179,7 @@ func iokernelFile(c config.Config) []byte {
 		"interface": c.Interface,
 		"cpu":       int(c.CPU),
 		"poll":      c.Poll.String(),
+		"spin":      time.Duration(c.Spin).String(),
 		"control":   map[string]any{"socket": c.Control.Socket, "mode": c.Control.Mode.String()},
 		"runtimes": []any{map[string]any{
 			"name": r.Name, "uids": []int{nobody}, "cpus": r.CPUs.String(),
@@ -187,40 +190,6 @@ func iokernelFile(c config.Config) []byte {
 		panic(fmt.Sprintf("load: encode a configuration of numbers and text: %v", err))
 	}
 	return b
-}
-
-// upBeside is the kernel's sockets on a pair on which the steering program is attached and takes
-// nothing: what traffic pays that only passes.
-func upBeside(s *site) ([]*entrant, error) {
-	p, err := s.pair("beside")
-	if err != nil {
-		return nil, err
-	}
-	b := p.Ends[lab.B]
-	steer, err := bpf.LoadSteer(bpf.SteerOptions{Queues: 1, MAC: b.MAC})
-	if err != nil {
-		return nil, err
-	}
-	s.atClose(steer.Close)
-	err = s.lab.In(lab.B, func() error {
-		i, err := xdp.Open(xdp.Options{Interface: b.Name, Program: steer})
-		if err == nil {
-			s.atClose(func() error { return s.lab.In(lab.B, i.Close) })
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	spin, err := s.udpSpin(p, nameSpinBeside)
-	if err != nil {
-		return nil, err
-	}
-	tcp, err := s.tcp(p, nameTCPBeside)
-	if err != nil {
-		return nil, err
-	}
-	return []*entrant{spin, tcp}, nil
 }
 
 // headed is a client of frames that several contestants share: each sends with a header of its own.

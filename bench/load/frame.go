@@ -18,10 +18,11 @@ const (
 	ringEntries = MaxWindow
 	// frameChunks is one fill ring's worth to receive into, and one to transmit from.
 	frameChunks = 2 * ringEntries
-	// firstLent is how many chunks are lent to the kernel to begin with; more are when bursts come.
-	// It goes through all of them in turn, so few are kinder to the caches: a round trip with 256 at
-	// each end takes 3.3 % less than with 1,024, with 64 it is 4.2 % (DIARY #1). 256 last 25 ms at
-	// 10,000 frames a second, for an end that does not run meanwhile. dataplane.Port has as many.
+	// firstLent is how many chunks are lent to the kernel to begin with; more are when bursts
+	// come. It goes through all of them in turn, so few are kinder to the caches: a round trip
+	// with 256 at each end takes 3.3 % less than with 1,024, with 64 it is 4.2 % (DIARY #1). 256
+	// last 25 ms at 10,000 frames a second, for an end that does not run meanwhile.
+	// dataplane.Port has as many.
 	firstLent = 256
 	// FrameMemory is the bytes of a bare end's frame memory.
 	FrameMemory = frameChunks * chunkBytes

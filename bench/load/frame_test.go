@@ -218,8 +218,8 @@ func TestEchoSwapsAddresses(t *testing.T) {
 	}
 }
 
-// A server that does not run for a while must not lose what has come meanwhile, and be ready for more
-// the next time: up to a full ring.
+// A server that does not run for a while must not lose what has come meanwhile, and be ready for
+// more the next time: up to a full ring.
 func TestBurstsFindChunks(t *testing.T) {
 	client, echo, a, b := newWire(t, rawBetween())
 	if err := client.SetBytes(64); err != nil {

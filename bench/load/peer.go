@@ -34,7 +34,8 @@ const (
 	peerAsavie   peerKind = "asavie"    // echoes over github.com/asavie/xdp
 	peerSpin     peerKind = "udp-spin"  // echoes over a UDP socket, polling
 	peerBlock    peerKind = "udp-block" // the same, blocking
-	peerGo       peerKind = "udp-go"    // the same, by package net
+	peerBatch    peerKind = "udp-batch" // echoes bursts over a UDP socket, polling
+	peerGo       peerKind = "udp-go"    // echoes by package net
 	peerTCP      peerKind = "tcp"       // takes the bytes of TCP connections
 	peerFrames   peerKind = "frames"    // a generator that parks, over a bare end: files as floor
 	peerGoClient peerKind = "go-client" // a generator by package net
@@ -68,6 +69,9 @@ func (p *peer) run() error {
 	case peerSpin, peerBlock:
 		spinOn("echo")
 		return udpServer(p.At, p.Kind == peerBlock)
+	case peerBatch:
+		spinOn("echo")
+		return batchServer(p.At)
 	case peerGo:
 		return goServer(p.At)
 	case peerTCP:

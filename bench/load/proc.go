@@ -28,6 +28,27 @@ func cpuTime(pid int) (core.Time, error) {
 	return core.Time(ts.Nano()), nil
 }
 
+// busy is how long all CPUs were used by processes, and how long the hypervisor kept them, since
+// the machine started.
+func busy() (used, stolen core.Time, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, fmt.Errorf("load: %w", err)
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	fields := strings.Fields(line) // cpu user nice system idle iowait irq softirq steal
+	const known = 9
+	if len(fields) < known {
+		return 0, 0, fmt.Errorf("load: /proc/stat begins with %q", line)
+	}
+	// The kernel counts in hundredths of a second for user space on all architectures (USER_HZ).
+	tick := func(i int) core.Time {
+		n, _ := strconv.ParseInt(fields[i], 10, 64)
+		return core.Time(n) * 10 * core.Millisecond
+	}
+	return tick(1) + tick(2) + tick(3), tick(8), nil
+}
+
 // stat is the fields of a stat file behind the name, which may contain anything; the name apart.
 // fields[0] is field 3 of proc(5), the state.
 func stat(path string) (name string, fields []string, err error) {

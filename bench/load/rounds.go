@@ -97,6 +97,9 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 // part on this machine is left out, with a note.
 func (s *site) bringUp(ctx context.Context, all []wanted, r *report.Report) ([]*row, error) {
 	entrants := map[string]*entrant{}
+	for _, w := range all {
+		s.wants[w.key.Name] = true
+	}
 	for _, f := range families() {
 		if !slices.ContainsFunc(all, f.has) {
 			continue
@@ -136,6 +139,10 @@ func (s *site) bringUp(ctx context.Context, all []wanted, r *report.Report) ([]*
 
 // measure runs all rows in each round, in another order each time.
 func (s *site) measure(ctx context.Context, rows []*row, r *report.Report) error {
+	quiet, err := s.listen()
+	if err != nil {
+		return err
+	}
 	random := rand.New(rand.NewPCG(s.o.Seed, 0))
 	for round := range s.o.Rounds {
 		s.o.progress("round %d of %d", round+1, s.o.Rounds)
@@ -147,9 +154,42 @@ func (s *site) measure(ctx context.Context, rows []*row, r *report.Report) error
 		}
 		runtime.GC()
 	}
-	var err error
+	if err := quiet(&r.Run); err != nil {
+		return err
+	}
 	r.Processes, err = s.processes()
 	return err
+}
+
+// listen begins to account for what else uses the CPUs, and returns what writes it down.
+func (s *site) listen() (writeDown func(*report.Run) error, err error) {
+	start := time.Now()
+	own, err := s.spent()
+	if err != nil {
+		return nil, err
+	}
+	used, stolen, err := busy()
+	if err != nil {
+		return nil, err
+	}
+	return func(r *report.Run) error {
+		own2, err := s.spent()
+		if err != nil {
+			return err
+		}
+		used2, stolen2, err := busy()
+		if err != nil {
+			return err
+		}
+		others := used2 - used
+		for i := range own {
+			others -= own2[i] - own[i]
+		}
+		elapsed := float64(time.Since(start))
+		r.Others = float64(max(others, 0)) / elapsed
+		r.Stolen = float64(stolen2-stolen) / elapsed
+		return nil
+	}, nil
 }
 
 // one runs one row of one round: its processes go on, run, and stop again.

@@ -33,7 +33,8 @@ type site struct {
 	thread   *pin.Loop
 	dir      string // of configurations and control sockets
 	children []*child
-	xdp      string // how AF_XDP works here
+	xdp      string          // how AF_XDP works here
+	wants    map[string]bool // contestants that have rows
 	closers  []func() error
 }
 
@@ -47,7 +48,7 @@ func newSite(o Options) (_ *site, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{o: o}
+	s := &site{o: o, wants: map[string]bool{}}
 	if s.cpus, err = place(allowed.List(), siblings); err != nil {
 		return nil, err
 	}

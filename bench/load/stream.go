@@ -49,7 +49,11 @@ func connectTCP(t *pin.Loop, to netip.AddrPort, alive func() error) (*streamDriv
 func (d *streamDriver) connect(to netip.AddrPort, alive func() error) error {
 	for start := time.Now(); ; time.Sleep(answerPause) {
 		err := unix.Connect(d.fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
-		if err != unix.ECONNREFUSED || time.Since(start) > answerPatience {
+		switch {
+		case err == unix.EISCONN: // since a signal interrupted us
+			return nil
+		case err != unix.ECONNREFUSED && err != unix.EINTR && err != unix.EALREADY,
+			time.Since(start) > answerPatience:
 			return err
 		}
 		if err := alive(); err != nil {

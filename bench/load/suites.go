@@ -65,7 +65,7 @@ func Throughput(ctx context.Context, o Options) (*Session, error) {
 
 func throughputSuite(window int) suite {
 	s := suite{name: "throughput"}
-	for _, name := range []string{nameFloor, nameDirect, nameMediated, nameAsavie, nameSpin} {
+	for _, name := range []string{nameFloor, nameDirect, nameMediated, nameAsavie, nameBatch} {
 		s.rows = append(s.rows, wanted{window: window, key: report.Key{Name: name,
 			Loop: report.Window, Bytes: smallFrame, Unit: report.Frames}})
 	}
@@ -73,7 +73,7 @@ func throughputSuite(window int) suite {
 		{nameDirect, nameFloor, report.P50, report.Goal{AtLeast: 0.9}},
 		{nameMediated, nameDirect, report.P50, report.Goal{AtLeast: 0.6}},
 		{nameAsavie, nameFloor, report.P50, report.Goal{}},
-		{nameMediated, nameSpin, report.P50, report.Goal{}},
+		{nameMediated, nameBatch, report.P50, report.Goal{}},
 	}
 	return s
 }

@@ -15,6 +15,7 @@ var pageSource string
 // page is what the template sees.
 type page struct {
 	*Report
+	Frame    frame
 	Charts   []chart
 	Drift    []drift
 	Bars     []bars
@@ -36,7 +37,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		return fmt.Errorf("report: parse the page's template: %w", err)
 	}
 	p := page{
-		Report: r, Charts: r.charts(), Drift: r.drifts(), Bars: r.bars(),
+		Report: r, Frame: newFrame(), Charts: r.charts(), Drift: r.drifts(), Bars: r.bars(),
 		Duration: time.Duration(r.Run.DurationNs).Round(100 * time.Millisecond),
 		RowTime:  time.Duration(r.Run.RowNs),
 	}

@@ -12,11 +12,28 @@ const (
 	chartWidth  = 960.0
 	chartHeight = 380.0
 	plotLeft    = 64.0  // room for the labels of the y axis
-	plotRight   = 740.0 // the rest is for the names of the lines
+	plotRight   = 708.0 // the rest is for the names of the lines
 	plotTop     = 12.0
 	plotBottom  = 340.0
 	labelStep   = 15.0 // least distance of two names, one line of text
 )
+
+// frame is where things are in a chart, for the template.
+type frame struct {
+	Width, Height, Left, Right, Top, Bottom float64
+
+	Names, Scale float64 // of the lines' names and of the y axis's texts, across
+	Under        float64 // of the x axis's texts, down
+}
+
+func newFrame() frame {
+	const gap, line = 12, 18
+	return frame{
+		Width: chartWidth, Height: chartHeight,
+		Left: plotLeft, Right: plotRight, Top: plotTop, Bottom: plotBottom,
+		Names: plotRight + gap, Scale: plotLeft - gap/2, Under: plotBottom + line,
+	}
+}
 
 // hues is how many colours the style sheet has; the lines after them are dashed.
 const hues = 10
@@ -40,10 +57,11 @@ type line struct {
 	Class  string
 	Path   string
 	Tip    string
+	Median string // in microseconds, beside the name
 	EndX   string // where the line ends
 	EndY   string
 	LabelY string
-	endY   float64
+	medium float64 // the median's place on the y axis
 	labelY float64
 }
 
@@ -150,23 +168,24 @@ func (s scale) line(row *Row, class string) line {
 		Name: row.Name, Class: class, Path: path.String(),
 		Tip: fmt.Sprintf("%s: p50 %s us, p99 %s us, max %s us", row.Name, row.figure(row.P50),
 			row.figure(row.P99), row.figure(row.Max)),
-		EndX: coordinate(x), EndY: coordinate(y), endY: y,
+		Median: row.figure(row.P50) + " us", EndX: coordinate(x), EndY: coordinate(y),
+		medium: s.y(max(float64(row.P50), 1)),
 	}
 }
 
-// spread gives the names at the right edge places that do not overlap, in the order of the lines'
-// ends.
+// spread gives the names at the right edge places that do not overlap, in the order of the medians:
+// the lines' ends, which are single samples, would change places from run to run.
 func spread(lines []line) {
 	order := make([]int, len(lines))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		return compareFloat(lines[a].endY, lines[b].endY)
+		return compareFloat(lines[a].medium, lines[b].medium)
 	})
 	next := plotTop
 	for _, i := range order {
-		lines[i].labelY = max(lines[i].endY, next)
+		lines[i].labelY = max(lines[i].medium, next)
 		next = lines[i].labelY + labelStep
 	}
 	// What was pushed below the plot pushes the ones above it back up.

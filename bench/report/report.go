@@ -9,10 +9,10 @@
 // plane, and for one goroutine at a time. Samples that are handed in stay the caller's; they are
 // sorted in place.
 //
-// How the figures of a row come about. p50, p90 and max are taken over the samples of all rounds.
-// p99 and p999 are the median of the rounds' own, because one bad round would otherwise decide them
-// for the whole run. A ratio is the median over the rounds of the quotient within the round: both
-// rows of a round met the same machine, minutes apart they may not have.
+// How the figures of a row come about. p50 and max are taken over the samples of all rounds. p90,
+// p99 and p999 are the median of the rounds' own, because one bad round would otherwise decide
+// them for the whole run. A ratio is the median over the rounds of the quotient within the round:
+// both rows of a round met the same machine, minutes apart they may not have.
 package report
 
 // Unit is what the figures of a row count.
@@ -73,6 +73,11 @@ type Run struct {
 	RowNs      int64  `json:"row_ns"` // measured time of a row in a round
 	WarmupNs   int64  `json:"warmup_ns"`
 	DurationNs int64  `json:"duration_ns"` // of the whole run, bring-up and removal included
+
+	// What else happened while rows were measured, in CPUs: time that other processes used (at
+	// least), and time that the hypervisor gave to other machines.
+	Others float64 `json:"others_cpus"`
+	Stolen float64 `json:"stolen_cpus"`
 }
 
 // Row is one contestant under one load.

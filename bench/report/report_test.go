@@ -154,7 +154,7 @@ func TestPage(t *testing.T) {
 func TestNamesInAChartDoNotOverlap(t *testing.T) {
 	lines := make([]line, 10)
 	for i := range lines {
-		lines[i].endY = plotBottom - 3 // all at the bottom
+		lines[i].medium = plotBottom - 3 // all at the bottom
 	}
 	spread(lines)
 	seen := map[string]bool{}

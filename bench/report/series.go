@@ -57,8 +57,7 @@ func (s *Series) Row() Row {
 	all := s.Distribution()
 	r := Row{
 		Name: s.Key.Name, Loop: s.Key.Loop, Rate: s.Key.Rate, Bytes: s.Key.Bytes, Unit: s.Key.Unit,
-		P50: all.Quantile(0.5), P90: all.Quantile(0.9), Max: all.Max(), Count: all.Count(),
-		CPU: s.spent,
+		P50: all.Quantile(0.5), Max: all.Max(), Count: all.Count(), CPU: s.spent,
 	}
 	for i, d := range s.rounds {
 		r.Faults.Add(s.faults[i])
@@ -67,10 +66,10 @@ func (s *Series) Row() Row {
 		})
 	}
 	if s.rates { // one figure a round: the rounds are the samples
-		r.P99, r.P999 = all.Quantile(0.99), all.Quantile(0.999)
+		r.P90, r.P99, r.P999 = all.Quantile(0.9), all.Quantile(0.99), all.Quantile(0.999)
 		return r
 	}
-	r.P99, r.P999 = s.medianOf(0.99), s.medianOf(0.999)
+	r.P90, r.P99, r.P999 = s.medianOf(0.9), s.medianOf(0.99), s.medianOf(0.999)
 	r.Curve = all.Curve()
 	return r
 }

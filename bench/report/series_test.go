@@ -25,6 +25,9 @@ func TestRowPoolsP50AndTakesMedianOfP99(t *testing.T) {
 	if r.P50 != 700 {
 		t.Errorf("p50 = %d, want 700: the middle of all samples", r.P50)
 	}
+	if r.P90 != 110 {
+		t.Errorf("p90 = %d, want 110: the median of 100, 110 and 700", r.P90)
+	}
 	// p99 of the rounds: 900 (1 of 51 samples), 800, 700 (1 of 501).
 	if r.P99 != 800 {
 		t.Errorf("p99 = %d, want 800: the median of 900, 800 and 700", r.P99)

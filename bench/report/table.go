@@ -40,9 +40,23 @@ func (r *Report) writeHead(w io.Writer) {
 	fmt.Fprintf(w, "%s, %d CPUs%s, Linux %s, clock %s, load %.2f\n",
 		m.CPU, m.CPUs, kind, m.Kernel, m.Clocksource, m.Load1)
 	fmt.Fprintf(w, "%s; %s\n", m.Placement, m.XDP)
-	fmt.Fprintf(w, "%d rounds of %v per row, seed %d, %v in all\n\n", r.Run.Rounds,
+	fmt.Fprintf(w, "%d rounds of %v per row, seed %d, %v in all\n", r.Run.Rounds,
 		time.Duration(r.Run.RowNs), r.Run.Seed,
 		time.Duration(r.Run.DurationNs).Round(100*time.Millisecond))
+	fmt.Fprintf(w, "meanwhile other processes used %.2f CPUs, the hypervisor kept %.2f%s\n\n",
+		r.Run.Others, r.Run.Stolen, r.Run.disturbance())
+}
+
+// quietCPUs is what else may go on in CPUs before it is said to disturb: a shell and some daemons.
+// (guess)
+const quietCPUs = 0.05
+
+// disturbance warns where others were busy too: percentiles then show them.
+func (r *Run) disturbance() string {
+	if r.Others+r.Stolen <= quietCPUs {
+		return ""
+	}
+	return " (NOT QUIET: percentiles show it)"
 }
 
 // writeRows writes a block for each unit, since columns of different units do not compare.

@@ -72,7 +72,7 @@ func (o *benchOptions) addFlags(c *cobra.Command) {
 }
 
 const benchEpilogue = `
-A row's p50, p90 and max are over all rounds, p99 and p99.9 the median of the rounds'. A ratio is
+A row's p50 and max are over all rounds, p90, p99 and p99.9 the median of the rounds'. A ratio is
 the median over the rounds of the quotient within a round. Lost or wrong replies are counted and
 said.
 

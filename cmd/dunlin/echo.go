@@ -63,8 +63,8 @@ ready, and what it did when it ends. If the iokernel ends, so does echo (exit co
 		" if none is given")
 	f.Lookup("raw").NoOptDefVal = defaultEtherType
 	f.Var(&o.udp, "udp", "serve this UDP `port`; may be given several times")
-	f.BoolVar(&o.direct, "direct", false, "own a NIC queue instead of sharing those of the iokernel")
-	f.StringVar(&o.solo, "solo", "", "run an iokernel for this `interface` inside the process (root)")
+	f.BoolVar(&o.direct, "direct", false, "own a NIC queue, instead of sharing the iokernel's")
+	f.StringVar(&o.solo, "solo", "", "run an iokernel for this `interface` in the process (root)")
 	f.StringVar(&o.spin, "spin", "", "poll for this `duration` before sleeping, or forever; by "+
 		"default as the iokernel says")
 	f.BoolVar(&o.reconnect, "reconnect", false, "attach again when the iokernel ends, or is not "+

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/cmd/internal/build"
 	"github.com/dunlin-io/dunlin/cmd/internal/exit"
+	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/dataplane"
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
@@ -58,7 +59,8 @@ func (e *echo) startSolo() (*daemon.Daemon, error) {
 		r.AllowDirect, r.Queue = true, 0
 	}
 	for _, s := range e.wanted {
-		r.Endpoints = append(r.Endpoints, config.Endpoint{EtherType: uint16(s.etherType), UDP: s.udp})
+		r.Endpoints = append(r.Endpoints, config.Endpoint{EtherType: uint16(s.etherType),
+			UDP: s.udp})
 	}
 	c := config.Default()
 	c.Interface = e.solo
@@ -66,6 +68,7 @@ func (e *echo) startSolo() (*daemon.Daemon, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	pin.Procs(1) // the iokernel's loop turns the workers too
 	return daemon.Start(daemon.Options{Config: c, Build: build.Version(), Private: true,
 		Log: slog.New(slog.NewTextHandler(e.log, nil))})
 }
@@ -129,8 +132,8 @@ type ready struct {
 }
 
 func (e *echo) sayReady(g control.Grant, services []endpoint) error {
-	r := ready{Event: "ready", Runtime: g.Runtime, Mode: string(g.Mode), Interface: g.Interface.Name,
-		Addresses: addresses(g.Interface.Addresses), UID: os.Getuid()}
+	r := ready{Event: "ready", Runtime: g.Runtime, Mode: string(g.Mode), UID: os.Getuid(),
+		Interface: g.Interface.Name, Addresses: addresses(g.Interface.Addresses)}
 	for _, s := range services {
 		r.Serves = append(r.Serves, s.String())
 	}
@@ -180,8 +183,8 @@ func (e *echo) sayDone(workers []*dataplane.Worker) error {
 		drops = append(drops, fmt.Sprintf(", %d dropped: %s", n, reason))
 	}
 	slices.Sort(drops)
-	_, err := fmt.Fprintf(e.out, "done: %d packets in %d bursts, %d replies%s\n", d.Packets, d.Bursts,
-		d.Replies, strings.Join(drops, ""))
+	_, err := fmt.Fprintf(e.out, "done: %d packets in %d bursts, %d replies%s\n", d.Packets,
+		d.Bursts, d.Replies, strings.Join(drops, ""))
 	return err
 }
 

@@ -48,14 +48,20 @@ func (h *host) program(t *testing.T) (id uint32) {
 	return id
 }
 
+// wait waits until it is so.
+func wait(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for start := time.Now(); !so(); time.Sleep(glance) {
+		if time.Since(start) > patience {
+			t.Fatalf("waited %v in vain for %s", patience, what)
+		}
+	}
+}
+
 // noProgram waits until no XDP program is on end B: the kernel takes it off after the process is gone.
 func (h *host) noProgram(t *testing.T) {
 	t.Helper()
-	for start := time.Now(); h.program(t) != 0; time.Sleep(glance) {
-		if time.Since(start) > patience {
-			t.Fatalf("XDP program %d is still attached", h.program(t))
-		}
-	}
+	wait(t, "the XDP program to go", func() bool { return h.program(t) == 0 })
 }
 
 // TestIokernelEnds ends an iokernel in order and by force, looks at what is left, and starts the next.
@@ -156,11 +162,7 @@ func TestRuntimeIsKilled(t *testing.T) {
 // detached waits until the iokernel has noticed that its runtime is gone.
 func (h *host) detached(t *testing.T) {
 	t.Helper()
-	for start := time.Now(); h.status(t).Runtimes[0].PID != 0; time.Sleep(glance) {
-		if time.Since(start) > patience {
-			t.Fatal("the runtime is still attached")
-		}
-	}
+	wait(t, "the runtime to be detached", func() bool { return h.status(t).Runtimes[0].PID == 0 })
 }
 
 // descriptors counts the open files of a process, once connections of ours have left it.

@@ -1,5 +1,5 @@
-// Command dunlin is everything that a user of dunlin types: applications to try (echo), what to look
-// at (doctor, status, capture, config), and the benchmarks.
+// Command dunlin is everything that a user of dunlin types: an application to try (echo), what to
+// look at (doctor, status, capture, config), and the benchmarks.
 //
 // Each command has its file. What they share is the form of the output (output.go), the exit codes
 // (cmd/internal/exit) and the end: SIGINT or SIGTERM ends a command in order, a second one at once.
@@ -42,16 +42,17 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dunlin",
 		Short: "Kernel-bypass dataplane: try it, look at it, measure it",
-		Long: `dunlin tries, shows and measures a kernel-bypass dataplane on any Linux network interface.
+		Long: `dunlin tries, shows and measures a kernel-bypass dataplane on Linux interfaces.
 
 The network itself belongs to the daemon iokernel (see iokernel --help), which needs root.
 Applications attach to it and need no privilege; dunlin echo is one.
 
 ` + exit.Table,
-		Example: `  dunlin doctor eth1                    what this machine and that interface can do
-  dunlin echo --udp 7777                answer UDP clients through the kernel-bypass path
-  sudo dunlin status                    what the iokernel does
-  sudo dunlin capture eth1 -w x.pcapng  the frames that tcpdump cannot see`,
+		Example: `  dunlin doctor eth1                   what this machine and that interface can do
+  dunlin echo --udp 7777               answer UDP clients through the kernel-bypass path
+  sudo dunlin status                   what the iokernel does
+  sudo dunlin capture eth1 -w - | ...  the frames that tcpdump cannot see
+  sudo dunlin bench latency --quick    what all of it costs, beside the kernel`,
 		Version:       build.Line(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true, // run reports them
@@ -60,7 +61,8 @@ Applications attach to it and need no privilege; dunlin echo is one.
 	root.SetVersionTemplate("dunlin {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().VarP(new(format), "output", "o", "table or json")
-	root.AddCommand(benchCommand(), echoCommand())
+	root.AddCommand(echoCommand(), doctorCommand(), statusCommand(), captureCommand(),
+		configCommand(), benchCommand())
 	markUsage(root)
 	return root
 }

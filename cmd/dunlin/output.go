@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // format is the value of -o: how a command writes its result to standard output.
@@ -43,12 +44,17 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	return e.Encode(v)
 }
 
-// colours reports whether w is a terminal whose user did not ask for plain text (no-color.org).
-func colours(w io.Writer) bool {
+// isTerminal reports whether w is one.
+func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !ok {
 		return false
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// colours reports whether w is a terminal whose user did not ask for plain text (no-color.org).
+func colours(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

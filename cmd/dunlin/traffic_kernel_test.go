@@ -241,6 +241,53 @@ func TestModes(t *testing.T) {
 	})
 }
 
+// TestRaw exchanges Ethernet frames of the registered EtherType with a packet socket of the kernel.
+func TestRaw(t *testing.T) {
+	h := newHost(t, "")
+	h.iokernel(t)
+	h.echo(t, "--raw")
+	client, server := h.lab.End(lab.A), h.lab.End(lab.B)
+	const etherType = 0x88B5
+	network := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, etherType))
+	fd := -1
+	err := h.lab.In(lab.A, func() (err error) {
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(network))
+		if err != nil {
+			return err
+		}
+		timeout := unix.NsecToTimeval(patience.Nanoseconds())
+		return errors.Join(
+			unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: network, Ifindex: client.Index}),
+			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	buffer := make([]byte, 2048)
+	for _, size := range []int{60, 61, 512, 1514} {
+		frame := make([]byte, size)
+		copy(frame, server.MAC[:])
+		copy(frame[6:], client.MAC[:])
+		binary.BigEndian.PutUint16(frame[12:], etherType)
+		for i := range frame[14:] {
+			frame[14+i] = byte(i + size)
+		}
+		if _, err := unix.Write(fd, frame); err != nil {
+			t.Fatal(err)
+		}
+		n, err := unix.Read(fd, buffer)
+		for err == unix.EINTR { // Go's scheduler signals threads
+			n, err = unix.Read(fd, buffer)
+		}
+		copy(frame, client.MAC[:])
+		copy(frame[6:], server.MAC[:])
+		if err != nil || !bytes.Equal(buffer[:n], frame) {
+			t.Fatalf("%d bytes came back as %d, % x, %v", size, n, buffer[:min(max(n, 0), 20)], err)
+		}
+	}
+}
+
 // TestServiceCapabilities runs the iokernel as docs/iokernel.service does: an ordinary user with
 // five capabilities.
 func TestServiceCapabilities(t *testing.T) {

@@ -56,9 +56,16 @@ func (c *Consumer[T]) At(i uint32) T { return c.entries[(c.next+i)&c.mask] }
 
 // Release gives the first n waiting entries back to the producer.
 func (c *Consumer[T]) Release(n uint32) {
-	c.next += n
-	c.consumer.Store(c.next)
+	c.Skip(n)
+	c.Settle()
 }
+
+// Skip goes past the first n waiting entries without telling the producer: for a consumer that has
+// something more urgent to do first. Settle tells it.
+func (c *Consumer[T]) Skip(n uint32) { c.next += n }
+
+// Settle gives all entries back that were skipped.
+func (c *Consumer[T]) Settle() { c.consumer.Store(c.next) }
 
 // SetNeedWakeup announces to the producer that we sleep (true) or poll (false). Look again for
 // entries after announcing and before sleeping.

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dunlin-io/dunlin/bpf"
 	"github.com/dunlin-io/dunlin/core"
@@ -70,7 +71,8 @@ type Daemon struct {
 	evictions chan struct{} // of size 1: the Dataplane has some
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
-	failed    chan error // of size 1: why the daemon cannot go on
+	failed    chan error  // of size 1: why the daemon cannot go on
+	dead      atomic.Bool // it cannot
 	closing   sync.Once
 
 	mu       sync.Mutex
@@ -218,6 +220,7 @@ func (d *Daemon) Wait(ctx context.Context) error {
 func (d *Daemon) fail(err error) {
 	select {
 	case d.failed <- err:
+		d.dead.Store(true)
 	default:
 	}
 }

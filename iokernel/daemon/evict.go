@@ -33,12 +33,13 @@ func (d *Daemon) evictOne(e iokernel.Eviction) {
 		d.evicted[e.Runtime.Name()] = new([iokernel.ViolationCount]uint64)
 	}
 	d.evicted[e.Runtime.Name()][e.Violation]++
+	log := d.log.With("runtime", e.Runtime.Name())
 	for by, a := range d.attached {
 		if a.runtime == e.Runtime && !a.cut {
 			a.cut = true
-			d.log.Error("iokernel: runtime evicted", "runtime", e.Runtime.Name(), "pid", a.peer.PID,
-				"uid", a.peer.UID, "reason", e.Violation.String())
+			log = log.With("pid", a.peer.PID, "uid", a.peer.UID)
 			by.Evict("it " + e.Violation.String())
 		}
 	}
+	log.Error("iokernel: runtime evicted", "reason", e.Violation.String())
 }

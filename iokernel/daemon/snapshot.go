@@ -8,6 +8,7 @@ import (
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/iokernel"
 	"github.com/dunlin-io/dunlin/iokernel/config"
+	"github.com/dunlin-io/dunlin/iokernel/control"
 	"github.com/dunlin-io/dunlin/iokernel/metrics"
 )
 
@@ -34,10 +35,10 @@ func (d *Daemon) serveMetrics(ctx context.Context) {
 	}
 }
 
-// alive says whether the loop still runs.
+// alive says whether the iokernel can go on.
 func (d *Daemon) alive() error {
-	if len(d.failed) > 0 {
-		return errors.New("the dataplane has ended")
+	if d.dead.Load() {
+		return errors.New("the iokernel cannot go on and is stopping")
 	}
 	return nil
 }
@@ -72,7 +73,7 @@ func (d *Daemon) snapshot() (metrics.Snapshot, error) {
 	var usage core.Usage
 	d.loop.Do(func() { usage = d.host.Usage() })
 	s.Loop = metrics.Loop{CPU: d.cpu, Busy: usage.Busy, Idle: usage.Idle, Turns: usage.Steps,
-		Parks: d.loop.Parks(), Wakes: d.loop.Parks()}
+		Parks: d.loop.Parks()}
 	if d.server != nil {
 		c := d.server.Counters()
 		s.Control = metrics.Control{Connections: c.Connections, Attached: c.Attached,
@@ -134,9 +135,20 @@ func (d *Daemon) runtimeSnapshot(c *config.Runtime) metrics.Runtime {
 		d.loop.Do(func() { n = a.runtime.Counters() })
 		m.Traffic = metrics.Traffic{RxPackets: n.RxPackets, RxBytes: n.RxBytes,
 			TxPackets: n.TxPackets, TxBytes: n.TxBytes}
+		for _, w := range a.grant.Workers {
+			m.Workers = append(m.Workers, d.workerSnapshot(a.runtime, w))
+		}
 		m.Switched, m.Wakes, m.Drops = n.Switched, n.Wakes, dropCounts(&n.Drops)
 	}
 	return m
+}
+
+func (d *Daemon) workerSnapshot(r *iokernel.Runtime, w control.WorkerGrant) metrics.Worker {
+	var n iokernel.PortCounters
+	d.loop.Do(func() { n = r.PortCounters(w.Worker) })
+	return metrics.Worker{Worker: w.Worker, CPU: w.CPU, Wakes: n.Wakes,
+		Traffic: metrics.Traffic{RxPackets: n.RxPackets, RxBytes: n.RxBytes,
+			TxPackets: n.TxPackets, TxBytes: n.TxBytes}}
 }
 
 func dropCounts(drops *[iokernel.DropCount]uint64) []metrics.Count {

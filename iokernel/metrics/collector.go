@@ -28,7 +28,7 @@ type collector struct {
 
 	buildInfo, interfaceInfo, interfaceUp           metric
 	loopInfo, loopBusy, loopIdle                    metric
-	loopTurns, loopParks, loopWakes                 metric
+	loopTurns, loopParks                            metric
 	steer                                           metric
 	queue, runtime, worker                          traffic
 	queueDrops, queueStalls, queueXDP               metric
@@ -74,7 +74,6 @@ func newCollector(build Build, snapshot func() (Snapshot, error)) *collector {
 		loopIdle:  counter("loop_idle_seconds_total", "Time in turns that found none, or parked."),
 		loopTurns: counter("loop_turns_total", "Turns of the loop."),
 		loopParks: counter("loop_parks_total", "Times that the loop went to sleep."),
-		loopWakes: counter("loop_wakes_total", "Times that a frame or a doorbell woke it."),
 
 		steer: counter("steer_frames_total",
 			"Frames seen by the XDP program, by what became of them.", "reason"),
@@ -121,7 +120,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) metrics() []metric {
 	list := []metric{
 		c.buildInfo, c.interfaceInfo, c.interfaceUp,
-		c.loopInfo, c.loopBusy, c.loopIdle, c.loopTurns, c.loopParks, c.loopWakes,
+		c.loopInfo, c.loopBusy, c.loopIdle, c.loopTurns, c.loopParks,
 		c.steer,
 		c.queueDrops, c.queueStalls, c.queueXDP,
 		c.attached, c.runtimeInfo, c.switched, c.runtimeWakes, c.runtimeDrops, c.evictions,
@@ -168,7 +167,6 @@ func (c *collector) collectLoop(e emitter, s Snapshot) {
 	e.seconds(c.loopIdle, s.Loop.Idle)
 	e.count(c.loopTurns, s.Loop.Turns)
 	e.count(c.loopParks, s.Loop.Parks)
-	e.count(c.loopWakes, s.Loop.Wakes)
 }
 
 func (c *collector) collectQueue(e emitter, q Queue) {

@@ -25,7 +25,7 @@ func full() Snapshot {
 	return Snapshot{
 		Interface: Interface{Name: "veth0", XDPMode: "native", Up: true},
 		Loop: Loop{CPU: 3, Busy: 1500 * core.Millisecond, Idle: 2 * core.Second, Turns: 1001,
-			Parks: 12, Wakes: 11},
+			Parks: 12},
 		Steer: []Count{{"taken_ethertype", 21}, {"passed_other_host", 22}},
 		Queues: []Queue{{
 			Queue:   0,

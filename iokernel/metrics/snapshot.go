@@ -34,7 +34,6 @@ type Loop struct {
 	Busy, Idle core.Time // ns; idle includes parked
 	Turns      uint64
 	Parks      uint64
-	Wakes      uint64 // out of a park
 }
 
 // Traffic is packets and their bytes, Ethernet header included.

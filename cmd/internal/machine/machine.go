@@ -111,6 +111,13 @@ func (r Release) Before(o Release) bool {
 	return r.Major < o.Major || r.Major == o.Major && r.Minor < o.Minor
 }
 
+// Oldest is the first kernel whose bpf_link can attach an XDP program: what detaches it when the
+// process that attached it dies.
+func Oldest() Release { return Release{5, 9} }
+
+// MultiBuffer is the first kernel whose AF_XDP sockets take packets of several frames.
+func MultiBuffer() Release { return Release{6, 6} }
+
 // Kernel is the running kernel's release, and its text.
 func Kernel() (Release, string, error) {
 	var name unix.Utsname

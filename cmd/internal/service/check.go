@@ -16,10 +16,6 @@ import (
 	"github.com/dunlin-io/dunlin/xdp"
 )
 
-// oldestKernel is the first whose bpf_link can attach an XDP program: what detaches it when the
-// process dies.
-var oldestKernel = machine.Release{Major: 5, Minor: 9}
-
 // preflight reports what no configuration can mend: this kernel, or the lack of capabilities. It
 // comes before anything that would fail for that reason with less to say.
 func preflight(c *config.Config) error {
@@ -45,9 +41,10 @@ func preflight(c *config.Config) error {
 }
 
 func checkKernel(release machine.Release, text string) error {
-	if release.Before(oldestKernel) {
-		return exit.As(exit.Unsupported, fmt.Errorf("kernel %s is too old: want Linux %v or later, "+
-			"whose XDP programs go when the process that attached them ends", text, oldestKernel))
+	if release.Before(machine.Oldest()) {
+		return exit.As(exit.Unsupported, fmt.Errorf("kernel %s is too old: want Linux %v or "+
+			"later, whose XDP programs go when the process that attached them ends", text,
+			machine.Oldest()))
 	}
 	return nil
 }
@@ -83,8 +80,9 @@ func checkLockLimit(limit, need uint64) error {
 	if limit >= need {
 		return nil
 	}
-	return exit.As(exit.Denied, fmt.Errorf("may lock %d bytes of memory (ulimit -l), and frame memory "+
-		"takes %d: give it CAP_IPC_LOCK, raise LimitMEMLOCK, or lower xdp.frames", limit, need))
+	return exit.As(exit.Denied, fmt.Errorf("may lock %d bytes of memory (ulimit -l), and frame "+
+		"memory takes %d: give it CAP_IPC_LOCK, raise LimitMEMLOCK, or lower xdp.frames", limit,
+		need))
 }
 
 // checkOnly does what can be done without changing anything: it prints what would hold, and looks
@@ -108,15 +106,15 @@ func checkOnly(flags *settings.Flags, out io.Writer) error {
 	f, err := xdp.Probe(effective.Interface)
 	switch {
 	case errors.Is(err, unix.ENODEV):
-		errs = append(errs, fmt.Errorf("interface: no %q on this machine (in this network namespace)",
-			effective.Interface))
+		errs = append(errs, fmt.Errorf("interface: no %q on this machine (in this network "+
+			"namespace)", effective.Interface))
 	case err != nil:
 		errs = append(errs, err)
 	default:
 		errs = append(errs, checkInterface(&effective.Config, f))
 		if f.Attached != nil {
-			fmt.Fprintf(out, "warning: %s has XDP program %v: an iokernel can start when it is gone\n",
-				f.Interface, f.Attached)
+			fmt.Fprintf(out, "warning: %s has XDP program %v: an iokernel can start when it is "+
+				"gone\n", f.Interface, f.Attached)
 		}
 	}
 	return errors.Join(errs...)
@@ -126,20 +124,22 @@ func checkOnly(flags *settings.Flags, out io.Writer) error {
 func checkInterface(c *config.Config, f xdp.Features) error {
 	var errs []error
 	if f.DefaultRoute && !c.AllowDefaultRoute {
-		errs = append(errs, fmt.Errorf("interface: %s carries the default route, so this machine may be "+
-			"unreachable without it: choose another, or set allow_default_route", f.Interface))
+		errs = append(errs, fmt.Errorf("interface: %s carries the default route, so this machine "+
+			"may be unreachable without it: choose another, or set allow_default_route",
+			f.Interface))
 	}
 	if c.XDP.Mode == config.XDPNative && !f.Native.OK {
-		errs = append(errs, fmt.Errorf("xdp.mode: native: %s; choose auto or generic", f.Native.Why))
+		errs = append(errs, fmt.Errorf("xdp.mode: native: %s; choose auto or generic",
+			f.Native.Why))
 	}
 	if n := slices.Max(append([]int{-1}, c.XDP.Queues.List...)); n >= f.Queues {
-		errs = append(errs, fmt.Errorf("xdp.queues: %s has no queue %d, only 0 to %d", f.Interface, n,
-			f.Queues-1))
+		errs = append(errs, fmt.Errorf("xdp.queues: %s has no queue %d, only 0 to %d", f.Interface,
+			n, f.Queues-1))
 	}
 	for i, r := range c.Runtimes {
 		if last := r.Queue + r.Workers - 1; r.AllowDirect && last >= f.Queues {
-			errs = append(errs, fmt.Errorf("runtimes[%d].queue: %s would have queues %d to %d, but %s "+
-				"has only 0 to %d", i, r.Name, r.Queue, last, f.Interface, f.Queues-1))
+			errs = append(errs, fmt.Errorf("runtimes[%d].queue: %s would have queues %d to %d, "+
+				"but %s has only 0 to %d", i, r.Name, r.Queue, last, f.Interface, f.Queues-1))
 		}
 	}
 	return errors.Join(errs...)

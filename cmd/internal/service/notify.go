@@ -26,8 +26,9 @@ func (n notifier) reloading() {
 
 func (n notifier) stopping() { n.send(systemd.SdNotifyStopping + "\nSTATUS=stopping") }
 
-// watchdog reports life at half the interval that the manager asks for, until ctx ends. alive returns
-// when the daemon's loop has turned: while it does not, nothing is reported, and the manager acts.
+// watchdog reports life at half the interval that the manager asks for, until ctx ends. alive
+// returns when the daemon's loop has turned: while it does not, nothing is reported, and the
+// manager acts.
 func (n notifier) watchdog(ctx context.Context, alive func()) {
 	interval, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {

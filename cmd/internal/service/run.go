@@ -50,7 +50,8 @@ func run(ctx context.Context, flags *settings.Flags, stderr io.Writer) error {
 		return err
 	}
 	pin.Procs(1)
-	s.daemon, err = daemon.Start(daemon.Options{Config: s.config, Log: s.log, Build: build.Version()})
+	o := daemon.Options{Config: s.config, Log: s.log, Build: build.Version()}
+	s.daemon, err = daemon.Start(o)
 	if err != nil {
 		return advise(err)
 	}
@@ -107,8 +108,8 @@ func (s *service) reload() {
 		s.log.Warn("iokernel: log level changed", "level", now.Log.Level)
 	}
 	if !reflect.DeepEqual(now, s.config) {
-		s.log.Warn("iokernel: the configuration differs from the running one in more than the log " +
-			"level: restart to apply it; runtimes have to attach again then")
+		s.log.Warn("iokernel: the configuration differs from the running one in more than the " +
+			"log level: restart to apply it; runtimes have to attach again then")
 		return
 	}
 	s.log.Info("iokernel: configuration reloaded")

@@ -6,8 +6,8 @@
 //	                    says that a restart is needed
 //	NOTIFY_SOCKET   <── READY, STATUS, RELOADING, STOPPING, and WATCHDOG while the loop turns
 //
-// It lies here and not in cmd/iokernel so that the tests of cmd/dunlin, which need both programs, can
-// run it from their own binary. Everything is control plane; the one loop is the daemon's.
+// It lies here and not in cmd/iokernel so that the tests of cmd/dunlin, which need both programs,
+// can run it from their own binary. Everything is control plane; the one loop is the daemon's.
 package service
 
 import (
@@ -46,10 +46,10 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "iokernel",
 		Short: "Own a network interface, and lend its frames to unprivileged applications",
-		Long: `iokernel owns a network interface. It attaches an XDP program that takes only what applications
-asked for, passes everything else to the kernel, and lets the applications that its configuration
-names attach through a socket. It needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and, to lock
-frame memory, CAP_IPC_LOCK; root has them.
+		Long: `iokernel owns a network interface. It attaches an XDP program that takes only what
+applications asked for, passes everything else to the kernel, and lets the applications that its
+configuration names attach through a socket. It needs CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF,
+CAP_PERFMON and, to lock frame memory, CAP_IPC_LOCK; root has them.
 
 Settings come from flags, over the environment (DUNLIN_XDP_MODE is --xdp-mode), over the file. Who
 may attach, and what they get, stands in the file only: iokernel --sample shows it.
@@ -59,9 +59,9 @@ taken over, anything else needs a restart, which it says.
 
 ` + exit.Table + `
 With --check: 0 if the configuration is fine, 2 if not.`,
-		Example: `  iokernel --sample > iokernel.yaml                   every key, its default and what it means
-  sudo iokernel --config iokernel.yaml --check        what would hold, and where it comes from
-  sudo iokernel --config iokernel.yaml                run
+		Example: `  iokernel --sample > iokernel.yaml             every key, and what it means
+  sudo iokernel --config iokernel.yaml --check  what would hold, and where it comes from
+  sudo iokernel --config iokernel.yaml          run
   sudo iokernel --config iokernel.yaml --log-level=debug --metrics-listen=127.0.0.1:9911`,
 		Version:       build.Line(),
 		Args:          noArgs,
@@ -83,7 +83,7 @@ With --check: 0 if the configuration is fine, 2 if not.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.Flags().SortFlags = false
 	flags = settings.Add(root.Flags())
-	root.Flags().BoolVar(&check, "check", false, "only check the configuration, and print what would hold")
+	root.Flags().BoolVar(&check, "check", false, "only check the configuration, and print it")
 	root.Flags().BoolVar(&sample, "sample", false, "print a commented configuration file")
 	return root
 }

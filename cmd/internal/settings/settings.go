@@ -28,7 +28,7 @@ type Flags struct {
 // Add adds --config and a flag for each setting.
 func Add(set *pflag.FlagSet) *Flags {
 	f := &Flags{set: set}
-	set.StringVar(&f.file, "config", DefaultFile, "configuration `file`; the default may be missing")
+	set.StringVar(&f.file, "config", DefaultFile, "configuration `file`; this one may be missing")
 	for _, s := range config.Settings() {
 		if s.IsBool() {
 			set.VarPF(&value{s.DefaultText(), "bool"}, s.Flag(), "", s.Usage).NoOptDefVal = "true"
