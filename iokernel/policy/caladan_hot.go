@@ -61,6 +61,7 @@ func (p *Caladan) soon(r int16) int {
 
 // enqueue inserts r into the order.
 func (v *pass) enqueue(r int16) {
+	v.tally[r].queued = true
 	v.queue.add(r)
 	all := v.queue.all()
 	i := len(all) - 1
@@ -172,11 +173,9 @@ func (p *Caladan) contest() {
 		if t.need <= 0 || t.delay < p.config.Threshold {
 			continue
 		}
-		bar := t.bar
-		bar.unite(&t.own)
-		c := v.takeFrom(r, fromSpare, fromSpare, &bar)
+		c := v.takeFrom(r, fromSpare, fromSpare, &t.bar)
 		if c < 0 {
-			c = p.rival(r, &bar)
+			c = p.rival(r)
 		}
 		if c >= 0 {
 			p.move(c, r, ForDelay, int64(t.delay))
@@ -185,7 +184,7 @@ func (p *Caladan) contest() {
 }
 
 // rival is a core for r on which another LC runtime works, or -1.
-func (p *Caladan) rival(r int16, bar *set) int {
+func (p *Caladan) rival(r int16) int {
 	v := &p.pass
 	best, most := -1, 0
 	for _, q := range v.lc.all() {
@@ -194,7 +193,7 @@ func (p *Caladan) rival(r int16, bar *set) int {
 			continue
 		}
 		cores := v.pool[fromLC].both(&t.own)
-		cores.subtract(bar)
+		cores.subtract(&v.tally[r].bar)
 		if c := p.sliced(&cores); c >= 0 {
 			best, most = c, t.held-t.entitled
 		}

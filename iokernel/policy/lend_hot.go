@@ -105,7 +105,6 @@ func (v *pass) expired(o int16) int {
 	quantum := max(v.s.Runtimes[o].Quantum, minQuantum)
 	cores := v.pool[fromBE].both(&v.over)
 	cores = cores.both(&v.tally[o].own)
-	cores.subtract(&v.quiet)
 	for c := cores.first(); c >= 0; c = cores.first() {
 		if since(v.now, v.s.Cores[c].OwnedAt) >= quantum {
 			return c

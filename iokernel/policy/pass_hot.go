@@ -11,7 +11,7 @@ type pass struct {
 	cores, runtimes int
 	wakes           int // left
 	reach           int // cores that can be had without taking one from LC
-	owed            int // cores reserved for somebody who does not have them
+	owed            int // cores reserved for somebody who did not have them before LC was served
 
 	owner [MaxCores]int16
 	from  [MaxCores]source // the pool in which a core is, or untakeable
@@ -51,6 +51,7 @@ type tally struct {
 	need     int // of these, what is worth a hand-over
 	delay    core.Time
 	took     bool // a core of BE in this pass
+	queued   bool // it is in pass.queue
 	own      set
 	fresh    set // cores it had a short while ago
 	bar      set // cores it must not get
@@ -186,16 +187,14 @@ func (t *tally) takeable() int {
 // take is a core for r, of the cheapest source up to worst, or -1.
 func (v *pass) take(r int16, worst source) int {
 	t := &v.tally[r]
-	bar := t.bar
-	bar.unite(&t.own)
 	if v.quiet != (set{}) { // half a physical core is better than none, but only than none
-		calm := bar
+		calm := t.bar
 		calm.unite(&v.quiet)
 		if c := v.takeFrom(r, fromNobody, min(worst, fromBE), &calm); c >= 0 {
 			return c
 		}
 	}
-	return v.takeFrom(r, fromNobody, worst, &bar)
+	return v.takeFrom(r, fromNobody, worst, &t.bar)
 }
 
 func (v *pass) takeFrom(r int16, best, worst source, bar *set) int {
@@ -249,6 +248,19 @@ func (v *pass) say(a Action) {
 	v.out = grown(v.out, a)
 }
 
+// recount says anew what runtime r lacks, after it lost a core.
+func (v *pass) recount(r int16) {
+	t := &v.tally[r]
+	t.lack = t.limit - t.held
+	if t.class == LatencyCritical {
+		t.lack = min(t.lack, t.wanted-t.idle-t.coming)
+		if t.lack > 0 && !t.queued {
+			t.queued = true
+			v.queue.add(r)
+		}
+	}
+}
+
 // release takes core c out of the pools and from its owner.
 func (v *pass) release(c int) {
 	from := v.from[c]
@@ -275,9 +287,7 @@ func (v *pass) release(c int) {
 	}
 	t.own.drop(c)
 	v.reach += t.takeable() - before
-	if t.held < t.entitled {
-		v.owed++
-	}
+	v.recount(o)
 	if t.held <= t.entitled {
 		v.over.subtract(&t.own)
 	}

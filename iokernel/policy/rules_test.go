@@ -127,6 +127,40 @@ func TestBurstLeavesReservedInReach(t *testing.T) {
 	expect(t, texts(s), "core 0: runtime 2 -> runtime 0, frames wait (2 frames)")
 }
 
+// What is reserved for somebody who has just got it is not reserved twice, and a parked core that
+// was just taken is not there twice.
+func TestBurstCountsOnce(t *testing.T) {
+	s := newSnapshot(3, lc(1, 3).waiting(1, 0), lc(0, 3).waiting(1, 0), be(0, 3)).on(1, 0).on(2, 1, 2)
+	expect(t, texts(s), "core 1: runtime 2 -> runtime 0, reserved (1 core)",
+		"core 2: runtime 2 -> runtime 1, frames wait (1 frame)")
+	s = newSnapshot(3, lc(0, 3).waiting(2, 0), lc(1, 3)).on(0, 0)
+	s.Cores[1].State, s.Cores[2].State, s.Wakes = Parked, Parked, 2
+	expect(t, texts(s), "core 1: nobody -> runtime 0, frames wait (2 frames)")
+}
+
+// Where BE gets an unused core that is reserved for LC, it has one more to give to LC without any.
+func TestBEGivesWhatItGets(t *testing.T) {
+	s := newSnapshot(2, lc(0, 1).waiting(1, 0), be(1, 2), lc(1, 1)).on(1, 0).on(2, 1).rests(1)
+	want := []string{
+		"core 1: runtime 2 -> runtime 1, lent, not needed (100µs)",
+		"core 0: runtime 1 -> runtime 0, frames wait (1 frame)",
+	}
+	expect(t, texts(s), want...)
+	s.Runtimes[0].Reserved = 1
+	want[1] = "core 0: runtime 1 -> runtime 0, reserved (1 core)"
+	expect(t, texts(s), want...)
+}
+
+// An LC runtime that loses its only core to a reservation gets one that BE can do without by then.
+func TestWhoLosesIsFed(t *testing.T) {
+	s := newSnapshot(4, lc(0, 1).waiting(3, 0), be(1, 3), lc(1, 2).waiting(1, 0), lc(1, 1)).
+		on(0, 0).on(1, 1).on(3, 2).rests(2)
+	s.Cores[3].State = Offline
+	expect(t, texts(s), "core 0: runtime 0 -> runtime 2, reserved (1 core)",
+		"core 2: runtime 3 -> runtime 1, lent, not needed (100µs)",
+		"core 1: runtime 1 -> runtime 0, frames wait (3 frames)")
+}
+
 func TestTasksAndTimers(t *testing.T) {
 	task := lc(0, 1)
 	task.TaskDelay = 3 * core.Microsecond
@@ -171,6 +205,17 @@ func TestQuantum(t *testing.T) {
 	expect(t, texts(s), "core 0: runtime 0 -> runtime 1, quantum over (1ms)") // in turn: 1.5 each
 	s.on(1, 0).Runtimes[0].Most = 1
 	expect(t, texts(s))
+}
+
+// A core goes to nobody who has as many as the one that would lose it.
+func TestRotateEvensOut(t *testing.T) {
+	s := newSnapshot(2, be(0, 2), be(0, 2), be(0, 2)).on(0, 0).on(2, 1)
+	for c := range s.Cores {
+		s.Cores[c].Failed, s.Cores[c].FailedAt = 1, testNow
+	}
+	expect(t, texts(s))
+	s.Cores[1].Failed = None
+	expect(t, texts(s), "core 1: runtime 2 -> runtime 1, quantum over (1ms)")
 }
 
 func TestRest(t *testing.T) {
@@ -259,6 +304,24 @@ func TestBandwidth(t *testing.T) {
 	expect(t, decide(4)) // too early
 	s.Memory.At = testNow + core.Millisecond
 	expect(t, decide(core.Millisecond), "core 0: runtime 0 -> runtime 1, quantum over (2ms)")
+}
+
+// The worst that has something to give gives it, and who comes after it begins without its cap.
+func TestBandwidthOfWhom(t *testing.T) {
+	mild, wild := be(0, 4), be(1, 4)
+	mild.Misses, wild.Misses = Reading{true, 1000}, Reading{true, 9000}
+	s := newSnapshot(4, mild, wild).on(0, 0, 1, 2).on(1, 3)
+	s.Memory = Memory{Reading{true, 2}, 1, testNow}
+	for c := range s.Cores {
+		s.Cores[c].OwnedAt = testNow
+	}
+	p := NewCaladan(Config{})
+	expect(t, say(p.Decide(testNow, s, nil)),
+		"core 0: runtime 0 -> kept idle, memory bandwidth above the limit (0 MB/s)")
+	s.on(None, 0).rests(0).Runtimes[1].Able = 1
+	expect(t, say(p.Decide(testNow, s, nil)))
+	s.Runtimes[0].ID++
+	expect(t, say(p.Decide(testNow, s, nil)), "core 0: nobody -> runtime 0, free (100µs)")
 }
 
 // Without a sensor nobody is throttled, and with it nobody is brought below what is reserved.

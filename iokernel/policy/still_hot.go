@@ -102,8 +102,8 @@ func (p *Caladan) judge(m *record, in *Runtime) {
 		p.stiffen(m)
 		return
 	}
-	if m.hold -= m.hold / shrink; m.hold < 2*handOver {
-		m.hold = 0 // a pass later anyway
+	if m.hold -= m.hold / shrink; m.hold < handOver {
+		m.hold = 0
 	}
 }
 

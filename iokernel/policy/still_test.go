@@ -92,7 +92,7 @@ func TestStandsStill(t *testing.T) {
 	for range 400 {
 		b.lends(1)
 		now := b.p.Standing(0).Hold
-		if now > max(2*hold, 2*b.s.HandOver) || now < hold-hold/shrink && now != 0 {
+		if now > max(2*hold, 2*b.s.HandOver) || now < hold-hold/shrink && now != 0 || now == 0 && hold > b.s.HandOver*11/10 {
 			t.Fatalf("hold goes from %d to %d", hold, now)
 		}
 		hold = now
@@ -114,6 +114,22 @@ func TestStandsStill(t *testing.T) {
 	if got := b.p.Standing(0).Hold; got != 0 {
 		t.Errorf("still holds for %d ns after a long time without a move", got)
 	}
+}
+
+// TestLendsWhatWasNotNeeded: of three unused cores, one was unused for the whole hold time.
+func TestLendsWhatWasNotNeeded(t *testing.T) {
+	s := newSnapshot(5, lc(0, 5), be(0, 5)).on(0, 0, 1, 2, 3).on(1, 4).rests(1, 2, 3)
+	p := NewCaladan(Config{})
+	p.record[0] = record{id: 1, hold: core.Millisecond, low: [2]int{2, 1}, lowAt: testNow}
+	expect(t, say(p.Decide(testNow, s, nil)), "core 1: runtime 0 -> runtime 1, lent, not needed (100µs)")
+	s.on(1, 1)
+	expect(t, say(p.Decide(testNow+1, s, nil)))
+	// Half a hold time later the window moves on: one core of two was never needed, then two.
+	half := core.Millisecond / 2
+	expect(t, say(p.Decide(testNow+half, s, nil)),
+		"core 2: runtime 0 -> runtime 1, lent, not needed (600µs)")
+	s.on(1, 2)
+	expect(t, say(p.Decide(testNow+half+1, s, nil)))
 }
 
 func TestRestlessNeverHolds(t *testing.T) {
