@@ -34,8 +34,8 @@ const (
 
 // bareWait and bareWake are the two system calls of a hand-over and nothing else.
 func bareWait(word *atomic.Uint32, seen uint32, bit uint32) {
-	unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWaitBitset, uintptr(seen), 0,
-		0, uintptr(bit))
+	unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWaitBitset,
+		uintptr(seen), 0, 0, uintptr(bit))
 }
 
 func bareWake(word *atomic.Uint32, bit uint32) {

@@ -12,7 +12,7 @@ type explorer struct {
 	owners  [crew]Owner
 	seen    map[uint64]mark // by key
 	bad     string
-	trail   []string
+	trail   []event
 }
 
 type mark uint8
@@ -34,8 +34,8 @@ func (x *explorer) walk(m model) bool {
 	}
 	x.seen[key] = onPath
 	quiet := true
-	follow := func(n model, what string) bool {
-		x.trail = append(x.trail, what)
+	follow := func(n model, e event) bool {
+		x.trail = append(x.trail, e)
 		if !x.walk(n) {
 			return false
 		}
@@ -44,17 +44,17 @@ func (x *explorer) walk(m model) bool {
 	}
 	for i := range m.workers {
 		n := m
-		if what := x.step(&n, i); what != "" {
+		if e := x.step(&n, i); e.what != "" {
 			quiet = false
-			if !follow(n, fmt.Sprintf("%d %s", x.owners[i], what)) {
+			if !follow(n, e) {
 				return false
 			}
 		}
 	}
 	n := m
-	if what := x.lend(&n); what != "" {
+	if e := x.lend(&n); e.what != "" {
 		quiet = false
-		if !follow(n, what) {
+		if !follow(n, e) {
 			return false
 		}
 	} else if !x.choices(m, follow) {
@@ -68,12 +68,12 @@ func (x *explorer) walk(m model) bool {
 }
 
 // choices are what may happen but need not.
-func (x *explorer) choices(m model, follow func(model, string) bool) bool {
+func (x *explorer) choices(m model, follow func(model, event) bool) bool {
 	if m.grants > 0 {
-		for _, o := range append([]Owner{Nobody}, x.owners[:]...) {
+		for _, o := range [...]Owner{Nobody, x.owners[0], x.owners[1], x.owners[2]} {
 			n := m
 			x.grant(&n, o)
-			if !follow(n, fmt.Sprintf("iokernel grants to %d", o)) {
+			if !follow(n, event{Nobody, "grants", n.word}) {
 				return false
 			}
 		}
@@ -85,12 +85,12 @@ func (x *explorer) choices(m model, follow func(model, string) bool) bool {
 		switch {
 		case m.parks > 0 && w.at == atLook && w.party.Holds(m.word):
 			n.parks--
-			w.parks, w.word, w.at, what = true, m.word, atMark, "parks"
+			w.parks, w.word, w.at, what = true, m.word, atMark, "parks on"
 		case m.spurious > 0 && w.queued:
 			n.spurious--
-			w.queued, what = false, "is woken by a signal"
+			w.queued, what = false, "is woken by a signal from"
 		}
-		if what != "" && !follow(n, fmt.Sprintf("%d %s", x.owners[i], what)) {
+		if what != "" && !follow(n, event{x.owners[i], what, m.word}) {
 			return false
 		}
 	}
@@ -98,13 +98,13 @@ func (x *explorer) choices(m model, follow func(model, string) bool) bool {
 }
 
 // crimes are what a hostile runtime or the machine may do.
-func (x *explorer) crimes(m model, follow func(model, string) bool) bool {
+func (x *explorer) crimes(m model, follow func(model, event) bool) bool {
 	for i := range m.workers {
 		if m.steals > 0 && m.workers[i].queued {
 			n := m
 			n.steals--
 			n.workers[i].queued, n.workers[i].stolen = false, true
-			if !follow(n, fmt.Sprintf("%d is moved to another queue", x.owners[i])) {
+			if !follow(n, event{x.owners[i], "is moved to another queue than", m.word}) {
 				return false
 			}
 		}
@@ -113,7 +113,7 @@ func (x *explorer) crimes(m model, follow func(model, string) bool) bool {
 			n.kills--
 			n.workers[i] = worker{party: NewParty(x.owners[i]), at: atEnd}
 			n.workers[i].state = m.workers[i].state
-			if !follow(n, fmt.Sprintf("%d is killed", x.owners[i])) {
+			if !follow(n, event{x.owners[i], "is killed at", m.word}) {
 				return false
 			}
 		}
@@ -123,7 +123,7 @@ func (x *explorer) crimes(m model, follow func(model, string) bool) bool {
 
 // settles looks at a state in which nobody moves any more. Where crimes were possible, the lender
 // gets two deadlines to make it good.
-func (x *explorer) settles(m model, follow func(model, string) bool) bool {
+func (x *explorer) settles(m model, follow func(model, event) bool) bool {
 	x.bad = x.unsettled(&m)
 	if x.bad == "" {
 		return true
@@ -137,7 +137,7 @@ func (x *explorer) settles(m model, follow func(model, string) bool) bool {
 		n.now += deadline
 	}
 	n.checks = true
-	return follow(n, "a deadline passes")
+	return follow(n, event{Nobody, "lets a deadline pass for", m.word})
 }
 
 // unsettled says what is wrong with the end of a story.
@@ -167,7 +167,14 @@ func explore(v variant, m model) *explorer {
 	return x
 }
 
-func (x *explorer) story() string { return x.bad + " after\n\t" + strings.Join(x.trail, "\n\t") }
+func (x *explorer) story() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s after", x.bad)
+	for _, e := range x.trail {
+		fmt.Fprintf(&b, "\n\t%v", e)
+	}
+	return b.String()
+}
 
 func (x *explorer) ends(t *testing.T) {
 	t.Helper()

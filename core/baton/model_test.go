@@ -118,9 +118,11 @@ func newModel(owners [crew]Owner, grants int) model {
 	return m
 }
 
-// begun is a model in which the first owner has the core and the others sleep.
+// begun is a model in which the first owner has the core and the others sleep. The next grant is the
+// one after which epochs begin again.
 func begun(owners [crew]Owner, grants int) model {
 	m := newModel(owners, grants)
+	m.word = Word((1<<22 - 2) << ownerBits)
 	m.word = m.word.Next(owners[0])
 	for i := range m.workers {
 		w := &m.workers[i]
@@ -158,42 +160,61 @@ func (m *model) wake(bit uint32) (woken bool) {
 	return woken
 }
 
-// step has worker i go on and returns what it did, "" if it cannot or has nothing to do.
-func (x *explorer) step(m *model, i int) string {
+// event is a step of a story. (Text is written when one ends badly: there are millions.)
+type event struct {
+	who  Owner  // a worker; Nobody: the iokernel
+	what string // "" if there was nothing to do
+	word Word
+}
+
+func (e event) String() string {
+	if e.who == Nobody {
+		return fmt.Sprintf("iokernel %s %v", e.what, e.word)
+	}
+	return fmt.Sprintf("%d %s %v", e.who, e.what, e.word)
+}
+
+// step has worker i go on and returns what it did.
+func (x *explorer) step(m *model, i int) event {
 	w := &m.workers[i]
+	what := x.advance(m, w)
+	return event{x.owners[i], what, w.word}
+}
+
+func (x *explorer) advance(m *model, w *worker) string {
 	switch w.at {
 	case atLook:
 		w.value = m.second // before the word: a grant in between shows in the comparison
 		return x.look(m, w)
 	case atTakeUp:
 		w.ack, w.at = w.word, atLook
-		return "takes up " + w.word.String()
+		return "takes up"
 	case atWake:
 		m.wake(w.word.Owner().Bit())
 		w.at = atMark
-		return fmt.Sprintf("wakes %d", w.word.Owner())
+		return "wakes the owner of"
 	case atMark:
 		w.state, w.at = Waiting, atCompare
 		if w.parks {
 			w.state, w.parks = Parked, false
 		}
-		return "goes to sleep"
+		return "goes to sleep on"
 	case atCompare:
 		if x.unchanged(m, w) {
 			w.queued, w.at = true, atQueue
-			return "sleeps"
+			return "sleeps on"
 		}
 		w.at = atReturn
-		return "does not sleep"
+		return "does not sleep on"
 	case atQueue:
 		if w.queued || w.stolen {
 			return ""
 		}
 		w.at = atReturn
-		return "wakes up"
+		return "wakes up from"
 	case atReturn:
 		w.state, w.at = Running, atLook
-		return "runs"
+		return "runs after"
 	}
 	return ""
 }
@@ -223,7 +244,7 @@ func (x *explorer) look(m *model, w *worker) string {
 	default:
 		w.at = atMark
 	}
-	return "sees " + w.word.String()
+	return "sees"
 }
 
 // grant is the iokernel's: it gives the core to o.
@@ -242,23 +263,28 @@ func (x *explorer) grant(m *model, o Owner) {
 	m.checks = true
 }
 
-// lend is the iokernel's next step, "" if it has none.
-func (x *explorer) lend(m *model) string {
+// lend is the iokernel's next step.
+func (x *explorer) lend(m *model) event {
+	what := x.lender(m)
+	return event{Nobody, what, m.word}
+}
+
+func (x *explorer) lender(m *model) string {
 	switch {
 	case m.between && x.variant == secondBefore:
 		m.word = m.word.Next(m.wakes)
 		m.between, m.wakes = false, Nobody
 		m.lender.Granted(m.now, m.word)
 		m.checks = true
-		return "iokernel stores " + m.word.String()
+		return "stores"
 	case m.between:
 		m.second++
 		m.between = false
-		return "iokernel stores the wait word"
+		return "stores the wait word for"
 	case m.wakes != Nobody:
 		m.wake(m.wakes.Bit())
 		m.wakes = Nobody
-		return "iokernel wakes"
+		return "wakes the owner of"
 	case m.checks:
 		m.checks = false
 		return x.measures(m, m.lender.Check(m.now, m, true))
@@ -276,5 +302,8 @@ func (x *explorer) measures(m *model, what Measure) string {
 	case what&SignalOwner != 0 && !(what&WakeOwner != 0 && m.wake(owner.party.Self().Bit())):
 		owner.queued, owner.stolen = false, false
 	}
-	return fmt.Sprintf("iokernel takes measures %b", what)
+	if what == 0 {
+		return "sees no need to act for"
+	}
+	return "takes measures for"
 }
