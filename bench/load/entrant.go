@@ -55,6 +55,7 @@ func families() []family {
 		{[]string{nameAsavie}, upAsavie},
 		{[]string{nameSpin, nameBlock, nameBatch, nameGo, nameTCP}, upKernel},
 		{[]string{nameSpinBeside, nameTCPBeside}, upBeside},
+		{[]string{nameHandover, nameHandoverFloor}, upHandover},
 	}
 }
 

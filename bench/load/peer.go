@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/baton"
 	"github.com/dunlin-io/dunlin/core/mem"
 	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
@@ -25,6 +26,8 @@ type peer struct {
 	Interface string         // asavie
 	UID       int            // asavie: to become, once the socket is open
 	Samples   int            // a generator's
+	Owner     baton.Owner    // of a core that is handed over
+	CPU       int            // that core
 }
 
 type peerKind string
@@ -39,6 +42,9 @@ const (
 	peerTCP      peerKind = "tcp"       // takes the bytes of TCP connections
 	peerFrames   peerKind = "frames"    // a generator that parks, over a bare end: files as floor
 	peerGoClient peerKind = "go-client" // a generator by package net
+
+	peerHandover      peerKind = "handover"       // a loop with a baton: files words, load, stamps
+	peerHandoverFloor peerKind = "floor-handover" // the same with bare system calls
 )
 
 // Files that a peer inherits.
@@ -78,6 +84,10 @@ func (p *peer) run() error {
 		return tcpSink(p.At)
 	case peerFrames:
 		return p.frames()
+	case peerHandover:
+		return p.handover()
+	case peerHandoverFloor:
+		return p.handoverFloor()
 	case peerGoClient:
 		c, err := newGoClient(p.At)
 		if err != nil {

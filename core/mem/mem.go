@@ -17,6 +17,10 @@ import (
 // seals are put on every memory: its size is final, and so are the seals.
 const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_SEAL
 
+// published is put on memory that others read only: mappings made before stay writable, nobody can
+// make another that is, nor by mprotect, nor by opening the file again. Since Linux 5.1.
+const published = unix.F_SEAL_FUTURE_WRITE
+
 // flags of every memory. Create adds MFD_NOEXEC_SEAL: nobody can run a program from it, and a
 // system that forbids other memfds (vm.memfd_noexec=2) allows it.
 const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
@@ -29,7 +33,14 @@ type Memory struct {
 
 // Create makes, seals, maps and populates a memory of size bytes (a multiple of the page size). The
 // name is for /proc only. The memory is zero.
-func Create(name string, size int) (*Memory, error) {
+func Create(name string, size int) (*Memory, error) { return newMemory(name, size, false) }
+
+// Publish is Create for memory that this process alone can write, through Bytes, as long as it
+// lives: whoever is handed the file can map it for reading, and can neither map it for writing nor
+// write to the file.
+func Publish(name string, size int) (*Memory, error) { return newMemory(name, size, true) }
+
+func newMemory(name string, size int, readOnly bool) (*Memory, error) {
 	if size <= 0 || size%os.Getpagesize() != 0 {
 		return nil, fmt.Errorf("mem: create %s: %d bytes: want a positive multiple of the page "+
 			"size %d", name, size, os.Getpagesize())
@@ -46,16 +57,33 @@ func Create(name string, size int) (*Memory, error) {
 		file.Close()
 		return nil, fmt.Errorf("mem: size %s to %d bytes: %w", name, size, err)
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("mem: seal %s: %w", name, err)
+	// Ours is mapped before the file is sealed: afterwards it could not be, for writing.
+	m, err := mapFile(file, size, unix.PROT_READ|unix.PROT_WRITE)
+	if err != nil {
+		return nil, err
 	}
-	return mapFile(file, size)
+	add := seals
+	if readOnly {
+		add |= published
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, add); err != nil {
+		return nil, errors.Join(fmt.Errorf("mem: seal %s: %w", name, err), m.Close())
+	}
+	return m, nil
 }
 
 // Map maps a memory that somebody else created. It takes ownership of file, also on error. It
 // refuses a file that is not sealed against shrinking or that has another size.
 func Map(file *os.File, size int) (*Memory, error) {
+	return mapSealed(file, size, unix.PROT_READ|unix.PROT_WRITE)
+}
+
+// MapReadOnly is Map for reading only: writing to Bytes is a fault that ends the process.
+func MapReadOnly(file *os.File, size int) (*Memory, error) {
+	return mapSealed(file, size, unix.PROT_READ)
+}
+
+func mapSealed(file *os.File, size, access int) (*Memory, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
 		file.Close()
@@ -71,12 +99,11 @@ func Map(file *os.File, size int) (*Memory, error) {
 		return nil, fmt.Errorf("mem: map %s: it is not sealed against shrinking (seals %#x, %v)",
 			file.Name(), got, err)
 	}
-	return mapFile(file, size)
+	return mapFile(file, size, access)
 }
 
-func mapFile(file *os.File, size int) (*Memory, error) {
-	b, err := unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_SHARED|unix.MAP_POPULATE)
+func mapFile(file *os.File, size, access int) (*Memory, error) {
+	b, err := unix.Mmap(int(file.Fd()), 0, size, access, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("mem: map %s: %w", file.Name(), err)

@@ -13,6 +13,10 @@
 // it holds no P of Go's scheduler, so it never holds up a garbage collection; a spinning loop is
 // interrupted by the collector's signal.
 //
+// A loop may share its CPU with loops of other processes, each running while it holds the CPU's
+// baton (Baton). It then sleeps on the baton's word only, in a blocking system call as well. Waker
+// and Thread are for whoever lends CPUs to such loops.
+//
 // Other threads reach a loop with Do (run this between two steps) and Stop; both cost the loop one
 // load a turn. Threads that Go starts later do not inherit the affinity of a pinned loop: once
 // LockOSThread was called, the Go runtime clones new threads from an unpinned template thread.
@@ -28,6 +32,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/baton"
 )
 
 // Waiter is something whose input can wake a parked loop.
@@ -45,6 +50,7 @@ type Options struct {
 	Spin    core.Time  // idle for so long before parking; core.Never: spin for ever
 	Host    *core.Host // what to turn
 	Waiters []Waiter   // what may wake it, besides time, Do and Stop
+	Baton   *Baton     // run while we hold it; nil: the CPU is the loop's own
 }
 
 // Loop turns one host on one thread.
@@ -53,12 +59,14 @@ type Loop struct {
 	clock   Clock
 	event   *Event
 	park    parking
+	sharing *sharing // nil without a baton
 	job     atomic.Pointer[job]
 	stop    atomic.Bool
 	running bool // between Run's begin and end; under mu
 	ended   bool
-	calls   sync.Mutex // held over each Do: there is room for one job
-	mu      sync.Mutex // callers of Do and Stop, and Run's begin and end
+	done    chan struct{} // closed when Run ends
+	calls   sync.Mutex    // held over each Do: there is room for one job
+	mu      sync.Mutex    // callers of Do and Stop, and Run's begin and end
 	thread  atomic.Int32
 	parks   atomic.Uint64 // written by the loop only
 }
@@ -74,6 +82,11 @@ func New(o Options) (*Loop, error) {
 		return nil, fmt.Errorf("pin: loop %q: want a host, a spin time of at least 0 (is %d) and "+
 			"a name of at most 15 bytes", o.Name, o.Spin)
 	}
+	if o.Baton != nil {
+		if err := o.Baton.check(o.CPU); err != nil {
+			return nil, fmt.Errorf("pin: loop %q: %w", o.Name, err)
+		}
+	}
 	if o.CPU >= 0 {
 		allowed, err := Allowed()
 		if err != nil {
@@ -88,7 +101,8 @@ func New(o Options) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{o: o, clock: NewClock(), event: event}
+	l := &Loop{o: o, clock: NewClock(), event: event, sharing: newSharing(o.Baton),
+		done: make(chan struct{})}
 	l.park.init(event, o.Waiters)
 	return l, nil
 }
@@ -127,12 +141,16 @@ func (l *Loop) Run() error {
 func (l *Loop) run() error {
 	err := l.settle()
 	if err == nil {
-		l.turn()
+		err = l.turn()
+	}
+	if l.sharing != nil {
+		err = errors.Join(err, l.sharing.end())
 	}
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running, l.ended = false, true
+	close(l.done)
 	if j := l.job.Swap(nil); j != nil {
 		j.f()
 		close(j.done)
@@ -148,6 +166,9 @@ const timerSlackNs = 1
 // settle moves the thread to its CPU.
 func (l *Loop) settle() error {
 	l.thread.Store(int32(unix.Gettid()))
+	if l.sharing != nil {
+		l.sharing.Line.Become(baton.Running)
+	}
 	if l.o.CPU >= 0 {
 		var set unix.CPUSet
 		set.Set(l.o.CPU)
@@ -162,7 +183,7 @@ func (l *Loop) settle() error {
 }
 
 // turn is the loop.
-func (l *Loop) turn() {
+func (l *Loop) turn() error {
 	host, spin := l.o.Host, l.o.Spin
 	now := l.clock.Now()
 	worked := now
@@ -170,13 +191,25 @@ func (l *Loop) turn() {
 		if l.job.Load() != nil {
 			l.runJob()
 		}
+		if l.sharing != nil && !l.sharing.holds(now) {
+			if err := l.await(now); err != nil {
+				return err
+			}
+			now = l.clock.Now()
+			worked = now
+			continue
+		}
 		if host.Step(now) > 0 {
 			now = l.clock.Now()
 			worked = now
 			continue
 		}
 		if now-worked >= spin && spin != core.Never {
-			if l.sleep(now) {
+			parked, err := l.idle(now)
+			if err != nil {
+				return err
+			}
+			if parked {
 				now = l.clock.Now()
 				worked = now
 				continue
@@ -184,6 +217,15 @@ func (l *Loop) turn() {
 		}
 		now = l.clock.Now()
 	}
+	return nil
+}
+
+// idle parks unless something keeps it from that, and reports whether it did.
+func (l *Loop) idle(now core.Time) (parked bool, err error) {
+	if l.sharing != nil {
+		return l.rest(now)
+	}
+	return l.sleep(now), nil
 }
 
 // sleep parks unless something keeps it from that, and reports whether it did park. It looks before
@@ -231,6 +273,9 @@ func (l *Loop) Do(f func()) {
 	l.job.Store(j)
 	l.event.Signal()
 	l.mu.Unlock()
+	if l.sharing != nil {
+		l.sharing.call(j.done)
+	}
 	<-j.done
 }
 
@@ -247,6 +292,9 @@ func (l *Loop) Stop() {
 	defer l.mu.Unlock()
 	if !l.ended {
 		l.event.Signal()
+	}
+	if l.sharing != nil && l.running {
+		go l.sharing.call(l.done)
 	}
 }
 

@@ -1,0 +1,132 @@
+package load
+
+import (
+	"context"
+	"os"
+
+	"github.com/dunlin-io/dunlin/bench/report"
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/baton"
+	"github.com/dunlin-io/dunlin/core/mem"
+	"github.com/dunlin-io/dunlin/core/pin"
+)
+
+// Names of the contestants that hand a core over.
+const (
+	nameHandover      = "handover"
+	nameHandoverFloor = "floor/handover"
+)
+
+// freeGrants is how many grants a second a free-running row makes. At one every 5 us, as often as
+// an iokernel looks, the next grant comes about when the last one has arrived: some overtake
+// others.
+const freeGrants = uint64(core.Second / passEvery)
+
+// Cores measures how long a core takes from one process to another: from the store that grants it,
+// on the iokernel's CPU, until the other process runs, on the one that is lent. A sample of the
+// closed loop waits for the grant before it; those of the open loop do not, and a grant that
+// another has overtaken has none. A grant that nobody takes up is lost.
+func Cores(ctx context.Context, o Options) (*Session, error) {
+	return bench(ctx, o, coresSuite())
+}
+
+func coresSuite() suite {
+	s := suite{name: "cores"}
+	for _, loop := range []report.Loop{report.Closed, report.Open} {
+		for _, name := range []string{nameHandover, nameHandoverFloor} {
+			k := report.Key{Name: name, Loop: loop, Unit: report.Nanoseconds}
+			if loop == report.Open {
+				k.Rate = freeGrants
+			}
+			s.rows = append(s.rows, wanted{key: k})
+		}
+	}
+	s.comparisons = []comparison{
+		{nameHandover, nameHandoverFloor, report.P50, report.Goal{AtMost: 1.5}},
+		{nameHandover, nameHandoverFloor, report.P99, report.Goal{AtMost: 4}},
+	}
+	return s
+}
+
+// Owners of the two processes that hand a core to each other.
+const (
+	firstOwner  baton.Owner = 1
+	secondOwner baton.Owner = 2
+	ownerLines              = 3 // one for nobody
+)
+
+// handoverCore is the core's place on the page.
+const handoverCore = 0
+
+// handoverPages is the memory that both processes inherit, in this order.
+type handoverPages struct {
+	page          *baton.Page
+	stamps        []stamp
+	words, load   *mem.Memory
+	stampedMemory *mem.Memory
+}
+
+func (p *handoverPages) files() []*os.File {
+	return []*os.File{p.words.File(), p.load.File(), p.stampedMemory.File()}
+}
+
+// newHandoverPages makes them: the word can be written by us alone.
+func (s *site) newHandoverPages() (*handoverPages, error) {
+	var p handoverPages
+	var err error
+	if p.words, err = mem.Publish("bench-baton", wordBytes()); err != nil {
+		return nil, err
+	}
+	s.atClose(p.words.Close)
+	if p.load, err = mem.Create("bench-load", loadBytes()); err != nil {
+		return nil, err
+	}
+	s.atClose(p.load.Close)
+	if p.stampedMemory, err = mem.Create("bench-stamps", stampBytes()); err != nil {
+		return nil, err
+	}
+	s.atClose(p.stampedMemory.Close)
+	if p.page, err = baton.NewPage(p.words.Bytes, handoverCore+1); err != nil {
+		return nil, err
+	}
+	if _, err = baton.NewLoad(p.load.Bytes, ownerLines); err != nil {
+		return nil, err
+	}
+	p.stamps = layStamps(p.stampedMemory.Bytes)
+	return &p, nil
+}
+
+func wordBytes() int  { return baton.PageBytes(handoverCore+1, os.Getpagesize()) }
+func loadBytes() int  { return baton.PageBytes(ownerLines, os.Getpagesize()) }
+func stampBytes() int { return os.Getpagesize() }
+
+// upHandover is two pairs of processes that share the servers' CPU and have nothing to do but to
+// take it up: one of loops, one of the bare system calls. Their other threads, such as those of
+// Go's scheduler, are on the generator's CPU, as those of a runtime are that is lent a core: on the
+// servers' they would be what the slowest hand-overs show.
+func upHandover(s *site) ([]*entrant, error) {
+	var all []*entrant
+	for _, e := range [...]struct {
+		name string
+		kind peerKind
+	}{{nameHandover, peerHandover}, {nameHandoverFloor, peerHandoverFloor}} {
+		p, err := s.newHandoverPages()
+		if err != nil {
+			return nil, err
+		}
+		var children []*child
+		for _, o := range []baton.Owner{firstOwner, secondOwner} {
+			c, err := s.peer(peer{Kind: e.kind, Owner: o, CPU: s.cpus.server}, birth{
+				name: e.name + " worker", files: p.files(), cpu: s.cpus.generator, uid: nobody})
+			if err != nil {
+				return nil, err
+			}
+			children = append(children, c)
+		}
+		d := &handoverDriver{thread: s.thread, page: p.page, stamps: p.stamps,
+			waker: pin.NewWaker(), samples: make([]uint32, s.o.samples())}
+		all = append(all, &entrant{e.name, children, map[report.Loop]driver{report.Closed: d,
+			report.Open: d}})
+	}
+	return all, nil
+}

@@ -1,0 +1,69 @@
+package baton
+
+import (
+	"sync/atomic"
+
+	"github.com/dunlin-io/dunlin/core"
+)
+
+// Line is what one worker tells of itself. It is written by the worker's thread, with the methods
+// below, and read by the iokernel through a Watch.
+//
+//	offset  0   oldest   i64   since when the oldest runnable task waits; 0: none does
+//	offset  8   began    i64   when the request in hand was begun; 0: between two
+//	offset 16   timer    i64   when the next timer is due; 0 or Never: none is
+//	offset 24   queued   i32   runnable tasks
+//	offset 28   beats    u32   raised as the worker's loop goes round
+//	offset 32   ack      u32   the word that it has taken up last
+//	offset 36   state    u32   a State
+//	offset 40   0 (24 bytes)
+//
+// Times are nanoseconds on the host's monotonic clock, not ages: who tells an age has to tell it
+// again and again, and each telling takes the line away from the reader's core.
+type Line struct {
+	oldest atomic.Int64
+	began  atomic.Int64
+	timer  atomic.Int64
+	queued atomic.Int32
+	beats  atomic.Uint32
+	ack    atomic.Uint32
+	state  atomic.Uint32
+	_      [LineBytes - 40]byte
+}
+
+// State is what a worker does about its core.
+type State uint8
+
+// The states of a worker. What Running promises is what the iokernel goes by: a running worker
+// looks at the word once more before it sleeps.
+const (
+	Absent  State = iota // there is no such worker, or it has ended
+	Running              // it has the core, or is about to find out who has
+	Waiting              // somebody else has the core: it sleeps on the word
+	Parked               // it has the core and nothing to do: it sleeps on the word
+	states
+)
+
+// Become tells the worker's state.
+func (l *Line) Become(s State) { l.state.Store(uint32(s)) }
+
+// TakeUp tells that the worker has taken up the grant of w.
+func (l *Line) TakeUp(w Word) { l.ack.Store(uint32(w)) }
+
+// Beat tells that the worker's loop goes round.
+func (l *Line) Beat() { l.beats.Store(l.beats.Load() + 1) }
+
+// Queue tells how many tasks are runnable, and since when the oldest is; 0, 0 for none.
+func (l *Line) Queue(tasks int, oldest core.Time) {
+	l.oldest.Store(int64(oldest))
+	l.queued.Store(int32(tasks))
+}
+
+// Begin tells that a request is in hand since then.
+func (l *Line) Begin(now core.Time) { l.began.Store(int64(now)) }
+
+// End tells that no request is in hand.
+func (l *Line) End() { l.began.Store(0) }
+
+// Timer tells when the next timer is due; core.Never: none is.
+func (l *Line) Timer(due core.Time) { l.timer.Store(int64(due)) }
