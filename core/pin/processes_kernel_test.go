@@ -256,33 +256,36 @@ func TestKilledProcessKeepsNobody(t *testing.T) {
 
 // A worker that waits holds up no collection of its process, and neither does one that the next
 // owner displaces in the middle of its hand-over, as ordinary threads do with one of SCHED_IDLE.
-// (With wakes that Go's scheduler is not told of, the second takes six times as long as the first.)
+// Such a thread starves whenever the machine is busy, with or without our help, so the slowest are
+// not judged. (With wakes that Go's scheduler is not told of, the second takes three to seven times
+// as long as the first.)
 func TestWaitingWorkerHoldsUpNoCollection(t *testing.T) {
 	r := newRig(t)
 	a := r.start(workerPlan{Owner: 1, Spin: core.Never})
 	b := r.start(workerPlan{Owner: 2, Spin: core.Never})
-	collections := func(n int) (took time.Duration) {
+	collections := func(n int) (all []time.Duration) {
 		for range n {
 			r.pass(1)
 			r.pass(2)
 			start, polls := time.Now(), b.polls.Load()
 			next := a.collect.Add(1)
 			eventually(t, "collects", func() bool { return a.collects.Load() == next })
-			took += time.Since(start)
+			all = append(all, time.Since(start))
 			eventually(t, "goes on", func() bool { return b.polls.Load() > polls })
 		}
-		return took
+		slices.Sort(all)
+		return all
 	}
-	const count = 20
+	const count, judged = 20, 14
 	waiting := collections(count)
 	if err := r.thread[1].Demote(); err != nil {
 		t.Fatal(err)
 	}
 	displaced := collections(count)
-	t.Logf("%d collections took %v, and %v displaced", count, waiting, displaced)
-	if displaced > 3*waiting+count*time.Millisecond {
-		t.Errorf("displaced, %d collections took %v, want as much as waiting: %v", count, displaced,
-			waiting)
+	t.Logf("%d collections, waiting: %v", count, waiting)
+	t.Logf("displaced: %v", displaced)
+	if limit := 5*waiting[judged]/2 + 10*time.Millisecond; displaced[judged] > limit {
+		t.Errorf("the %dth of %d takes %v, more than %v", judged, count, displaced[judged], limit)
 	}
 }
 
