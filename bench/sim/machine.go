@@ -58,7 +58,7 @@ type tenant struct {
 	config  RuntimeConfig
 	queue   queue
 	unused  []int // cores of an LC runtime on which it has nothing to do
-	onCores int   // cores with its worker on them: kept apart from the seats, and compared with them
+	onCores int   // cores with its worker on them, kept apart from the seats
 
 	served uint64
 	busy   core.Time // in finished requests, or for BE in finished stays
