@@ -1,8 +1,8 @@
 // Package core holds the shapes that everything on a dataplane core is made of: Time, Poller, Host.
 //
 // A Poller is one bounded piece of work (a NIC queue, a worker, a load generator). A Host is a list
-// of them that share one core. Who turns the crank is somebody else: core/pin on a real CPU, the
-// simulator in virtual time. Nothing here reads a clock, blocks, starts a goroutine or allocates
+// of them that share one core. Who turns the crank is somebody else: core/pin on a real CPU, a
+// test in virtual time. Nothing here reads a clock, blocks, starts a goroutine or allocates
 // after construction, so the same pollers run unchanged in both.
 //
 //	core/pin.Run ──now──> Host.Step ──now──> Poller, Poller, Poller

@@ -70,7 +70,7 @@ func stat(path string) (name string, fields []string, err error) {
 
 // Fields of stat files, counted from 3 as stat does.
 const (
-	statState    = 3 - 3
+	statState    = 0 // 3 - 3
 	statNice     = 19 - 3
 	statCPU      = 39 - 3
 	statPriority = 40 - 3 // real-time

@@ -100,6 +100,7 @@ func TestDoctor(t *testing.T) {
 // TestCapture captures what tcpdump cannot see, and has a decoder of somebody else read it.
 func TestCapture(t *testing.T) {
 	h := newHost(t, "")
+	h.refused(t, 0, 5, "no such device", "dunlin", "capture", "nowhere", "-w", h.dir+"/none")
 	h.refused(t, 0, 5, "no XDP program attached", "dunlin", "capture", "dl1", "-w", h.dir+"/none")
 	h.iokernel(t)
 	h.echo(t)

@@ -1,6 +1,6 @@
-// Package fault is the one seeded model of a bad network. The in-memory link of the unit tests,
-// the simulator and the user-space middle box between real processes all ask it the same question,
-// so a seed that breaks one of them can be replayed against the others.
+// Package fault is the one seeded model of a bad network. The in-memory link of the unit tests asks
+// it what becomes of each packet; so can whatever else carries packets, and a seed that breaks one
+// can be replayed against the others.
 //
 //	offered packet ──Judge(now, length)──> Verdict: up to MaxDeliveries deliveries, each with a
 //	                                       time, a length, a bit to flip, or an older packet

@@ -27,7 +27,6 @@ type mail struct {
 	rings    atomic.Uint64
 	deadline core.Time // what Next says
 	polls    atomic.Uint64
-	armed    bool
 	arms     atomic.Uint64 // how often it was asked to ring
 }
 

@@ -1,6 +1,6 @@
 // Package memlink is a wire in memory: two Links, each with a frame pool of its own, and a path
 // each way on which a fault.Model may lose, delay, copy and damage packets. It is for tests without
-// root and for the simulator.
+// root.
 //
 //	End A  Send,Flush ─copy─> in flight, judged by the model ─copy─> Recv  End B
 //	pool A     <─ chunks freed                   chunks allocated ─>     pool B

@@ -57,7 +57,7 @@ func checkDoors(t *Tree) []Finding {
 // impure says why a name of an imported package may not stand outside a door, and what to use.
 func impure(imported, name string) string {
 	if use := clocks(imported, name); use != "" {
-		return "the simulator and the tests own the clock; " + use
+		return "tests own the clock; " + use
 	}
 	switch imported {
 	case "math/rand", "math/rand/v2":

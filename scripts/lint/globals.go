@@ -7,7 +7,7 @@ import (
 )
 
 // checkGlobals keeps mutable state out of package level, commands apart: two hosts must be able to
-// live in one process, as they do in the simulator. Allowed are values that nobody changes: errors,
+// live in one process, as they do in tests. Allowed are values that nobody changes: errors,
 // embedded files, arrays, structs and results of calls, unexported and never assigned.
 func checkGlobals(t *Tree) []Finding {
 	var found []Finding

@@ -53,7 +53,7 @@ func (t *Tree) checkModule(row *Row, f *File, i Import) []Finding {
 		return nil
 	case users["doors"]:
 		return []Finding{{f.Path, i.Line, i.Path + " outside a door; code without the kernel " +
-			"runs in the simulator and in tests without root; take an interface, a file " +
+			"runs in tests without root; take an interface, a file " +
 			"descriptor or plain memory and let a package marked * in " +
 			"scripts/lint/imports.txt make it"}}
 	}

@@ -7,11 +7,15 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // attached finds the program at the XDP hook of an interface of this thread's network namespace.
 func attached(name string) (ebpf.ProgramID, error) {
 	link, err := netlink.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return 0, unix.ENODEV
+	}
 	if err != nil {
 		return 0, err
 	}
