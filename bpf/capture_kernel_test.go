@@ -223,8 +223,10 @@ func TestCaptureRefuses(t *testing.T) {
 	newBench(t)
 	s := newSteer(t, false)
 	for _, o := range []CaptureOptions{
-		{SnapLen: -1}, {SnapLen: MaxSnapLen + 1},
-		{RingBytes: minRingBytes - 1}, {RingBytes: maxRingBytes + 1},
+		{SnapLen: -1},
+		{SnapLen: MaxSnapLen + 1},
+		{RingBytes: minRingBytes - 1},
+		{RingBytes: maxRingBytes + 1},
 	} {
 		if _, err := OpenCapture(s.Program(), o); err == nil {
 			t.Errorf("%+v was accepted", o)

@@ -50,8 +50,10 @@ func goodFrames(t testing.TB) []steerCase {
 		{"UDP 4, other address", patched(udp4, atDst4+3, 4), PassedPort},
 		{"UDP 4 in a VLAN", vlan(0x8100, udp4), PassedVLAN},
 		{"UDP 4 in a service VLAN", vlan(0x88a8, udp4), PassedVLAN},
-		{"UDP 4 with options",
-			serialize(t, ethernet(0x0800), withOptions, udpTo(testPort), payload), PassedOptions},
+		{
+			"UDP 4 with options",
+			serialize(t, ethernet(0x0800), withOptions, udpTo(testPort), payload), PassedOptions,
+		},
 		{"UDP 4, first fragment", patched16(udp4, atFrag4, 0x2000), PassedFragment},
 		{"UDP 4, last fragment", patched16(udp4, atFrag4, 0x0001), PassedFragment},
 		{"UDP 4, last fragment, far", patched16(udp4, atFrag4, 0x1000), PassedFragment},
@@ -100,10 +102,14 @@ func hostileFrames(t testing.TB) []steerCase {
 		{"4: UDP length 7", patched16(udp4, atUDP4+4, 7), BadUDP},
 		{"4: UDP length beyond the packet", patched16(udp4, atUDP4+4, 8+18+1), BadUDP},
 		{"4: UDP length 65535", patched16(udp4, atUDP4+4, 65535), BadUDP},
-		{"4: bad length, not our port",
-			patched16(patched16(udp4, atUDP4+4, 7), atUDP4+2, 99), PassedPort},
-		{"4: UDP length reaches into the padding",
-			patched16(append(udp4, make([]byte, 10)...), atUDP4+4, 8+18+1), BadUDP},
+		{
+			"4: bad length, not our port",
+			patched16(patched16(udp4, atUDP4+4, 7), atUDP4+2, 99), PassedPort,
+		},
+		{
+			"4: UDP length reaches into the padding",
+			patched16(append(udp4, make([]byte, 10)...), atUDP4+4, 8+18+1), BadUDP,
+		},
 		{"4: an IPv6 packet", patched16(udp6, atType, 0x0800), BadIPv4},
 
 		{"6: version 4", patched(udp6, atIP, 0x45), BadIPv6},

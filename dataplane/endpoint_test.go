@@ -24,21 +24,36 @@ func TestEndpoints(t *testing.T) {
 		want map[netip.AddrPort]int // destination: index into add, -1 for nobody
 	}{
 		{"any address", []netip.AddrPort{at("", 7)}, map[netip.AddrPort]int{
-			at("192.0.2.1", 7): 0, at("2001:db8::1", 7): 0, at("192.0.2.1", 8): -1}},
+			at("192.0.2.1", 7): 0, at("2001:db8::1", 7): 0, at("192.0.2.1", 8): -1,
+		}},
 		{"any IPv4", []netip.AddrPort{at("0.0.0.0", 7)}, map[netip.AddrPort]int{
-			at("192.0.2.1", 7): 0, at("2001:db8::1", 7): -1}},
+			at("192.0.2.1", 7): 0, at("2001:db8::1", 7): -1,
+		}},
 		{"any IPv6", []netip.AddrPort{at("::", 7)}, map[netip.AddrPort]int{
-			at("192.0.2.1", 7): -1, at("2001:db8::1", 7): 0}},
+			at("192.0.2.1", 7): -1, at("2001:db8::1", 7): 0,
+		}},
 		{"one address", []netip.AddrPort{at("192.0.2.1", 7)}, map[netip.AddrPort]int{
-			at("192.0.2.1", 7): 0, at("192.0.2.2", 7): -1}},
+			at("192.0.2.1", 7): 0, at("192.0.2.2", 7): -1,
+		}},
 		{"one mapped address", []netip.AddrPort{at("::ffff:192.0.2.1", 7)}, map[netip.AddrPort]int{
-			at("192.0.2.1", 7): 0, at("192.0.2.2", 7): -1}},
-		{"closest, added last", []netip.AddrPort{at("", 7), at("192.0.2.1", 7), at("2001:db8::1", 7)},
-			map[netip.AddrPort]int{at("192.0.2.1", 7): 1, at("192.0.2.2", 7): 0,
-				at("2001:db8::1", 7): 2, at("2001:db8::2", 7): 0}},
-		{"closest, added first", []netip.AddrPort{at("192.0.2.1", 7), at("0.0.0.0", 7), at("::", 7)},
-			map[netip.AddrPort]int{at("192.0.2.1", 7): 0, at("192.0.2.2", 7): 1,
-				at("2001:db8::2", 7): 2}},
+			at("192.0.2.1", 7): 0, at("192.0.2.2", 7): -1,
+		}},
+		{
+			"closest, added last",
+			[]netip.AddrPort{at("", 7), at("192.0.2.1", 7), at("2001:db8::1", 7)},
+			map[netip.AddrPort]int{
+				at("192.0.2.1", 7): 1, at("192.0.2.2", 7): 0,
+				at("2001:db8::1", 7): 2, at("2001:db8::2", 7): 0,
+			},
+		},
+		{
+			"closest, added first",
+			[]netip.AddrPort{at("192.0.2.1", 7), at("0.0.0.0", 7), at("::", 7)},
+			map[netip.AddrPort]int{
+				at("192.0.2.1", 7): 0, at("192.0.2.2", 7): 1,
+				at("2001:db8::2", 7): 2,
+			},
+		},
 	} {
 		s := newServed(t, dataplane.WorkerConfig{}, memlink.Config{})
 		served := -1

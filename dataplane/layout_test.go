@@ -12,8 +12,10 @@ import (
 // TestLayoutPartsAreDisjoint fills every ring of every worker and the frame memory with values of
 // their own, and finds them all again at the other end.
 func TestLayoutPartsAreDisjoint(t *testing.T) {
-	l, err := dataplane.NewLayout(dataplane.LayoutConfig{Workers: 3, RingEntries: 128,
-		ChunkBytes: 2048, Chunks: 128})
+	l, err := dataplane.NewLayout(dataplane.LayoutConfig{
+		Workers: 3, RingEntries: 128,
+		ChunkBytes: 2048, Chunks: 128,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

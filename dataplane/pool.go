@@ -52,8 +52,10 @@ func NewPool(mem []byte, c PoolConfig) (*Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dataplane: pool: %w", err)
 	}
-	p := &Pool{mem: mem, shift: uint(bits.TrailingZeros(uint(c.ChunkBytes))), count: uint32(n),
-		caches: c.Caches, depot: depot}
+	p := &Pool{
+		mem: mem, shift: uint(bits.TrailingZeros(uint(c.ChunkBytes))), count: uint32(n),
+		caches: c.Caches, depot: depot,
+	}
 	if invariant.Enabled {
 		p.owner = make([]uint8, n)
 	}

@@ -11,8 +11,15 @@ func TestNewPoolRefuses(t *testing.T) {
 	for _, c := range []struct {
 		bytes, chunk, caches int
 	}{
-		{8192, 1024, 1}, {8192, 8192, 1}, {8192, 0, 1}, {0, 2048, 1}, {2047, 2048, 1},
-		{2049, 2048, 1}, {8192, 2048, 0}, {8192, 2048, -1}, {8192, 2048, dataplane.MaxWorkers + 1},
+		{8192, 1024, 1},
+		{8192, 8192, 1},
+		{8192, 0, 1},
+		{0, 2048, 1},
+		{2047, 2048, 1},
+		{2049, 2048, 1},
+		{8192, 2048, 0},
+		{8192, 2048, -1},
+		{8192, 2048, dataplane.MaxWorkers + 1},
 	} {
 		_, err := dataplane.NewPool(make([]byte, c.bytes),
 			dataplane.PoolConfig{ChunkBytes: c.chunk, Caches: c.caches})
@@ -144,7 +151,9 @@ func TestSegmentsOfFrames(t *testing.T) {
 		frames []dataplane.Frame
 		want   int
 	}{
-		{nil, 0}, {[]dataplane.Frame{more}, 0}, {[]dataplane.Frame{end}, 1},
+		{nil, 0},
+		{[]dataplane.Frame{more}, 0},
+		{[]dataplane.Frame{end}, 1},
 		{[]dataplane.Frame{more, more, end, end}, 3},
 	} {
 		if got := dataplane.Segments(c.frames); got != c.want {

@@ -124,8 +124,10 @@ func NewPort(r Rings, cache *Cache, bell Doorbell, c PortConfig) (*Port, error) 
 			"the pool %d chunks, and some must stay to transmit from", fill, r.Fill.Size(),
 			pool.count)
 	}
-	p := &Port{rings: r, pool: pool, cache: cache, bell: bell, most: uint32(fill),
-		rx: newLedger(pool.count), tx: newLedger(pool.count)}
+	p := &Port{
+		rings: r, pool: pool, cache: cache, bell: bell, most: uint32(fill),
+		rx: newLedger(pool.count), tx: newLedger(pool.count),
+	}
 	p.least = min(lendLeast, p.most)
 	p.fill = p.least
 	p.refillAt = min(refillBatch, max(p.fill/4, 1))

@@ -34,8 +34,10 @@ func TestPortDoesNotAllocate(t *testing.T) {
 // BenchmarkPort is the cost per frame of receiving and sending a burst of 32, the playing of the
 // kernel included, which is about as much again.
 func BenchmarkPort(b *testing.B) {
-	r := newRig(b, dataplane.LayoutConfig{Workers: 1, RingEntries: 256, ChunkBytes: 2048,
-		Chunks: 1024}, 0)
+	r := newRig(b, dataplane.LayoutConfig{
+		Workers: 1, RingEntries: 256, ChunkBytes: 2048,
+		Chunks: 1024,
+	}, 0)
 	burst := make([]dataplane.Frame, dataplane.MaxBurst)
 	for b.Loop() {
 		echoBurst(r, burst, 32)

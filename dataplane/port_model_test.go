@@ -16,8 +16,10 @@ func TestPortModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		chunks := rapid.SampledFrom([]int{128, 130, 512}).Draw(t, "chunks")
 		fill := rapid.IntRange(0, 64).Draw(t, "fill")
-		m := &portModel{rig: newRig(t, dataplane.LayoutConfig{Workers: 1, RingEntries: 64,
-			ChunkBytes: 4096, Chunks: chunks}, fill)}
+		m := &portModel{rig: newRig(t, dataplane.LayoutConfig{
+			Workers: 1, RingEntries: 64,
+			ChunkBytes: 4096, Chunks: chunks,
+		}, fill)}
 		m.kernel.holdBack = true
 		actions := map[string]func(*rapid.T){
 			"deliver": m.deliver, "receive": m.receive, "free": m.free, "send": m.send,
@@ -122,8 +124,10 @@ func (m *portModel) flush(t *rapid.T) {
 	for range rapid.IntRange(0, 3).Draw(t, "kicks") {
 		m.kernel.kick = append(m.kernel.kick, kickEvent{
 			take: uint32(rapid.IntRange(0, 64).Draw(t, "take")),
-			say: rapid.SampledFrom([]dataplane.Kick{dataplane.KickAgain, dataplane.KickAgain,
-				dataplane.KickBlocked}).Draw(t, "say"),
+			say: rapid.SampledFrom([]dataplane.Kick{
+				dataplane.KickAgain, dataplane.KickAgain,
+				dataplane.KickBlocked,
+			}).Draw(t, "say"),
 		})
 	}
 	m.port.Flush()
@@ -146,9 +150,11 @@ func (m *portModel) nonsense(t *rapid.T) {
 		return
 	}
 	if m.kernel.far.Rx.Reserve(1) == 1 {
-		m.kernel.far.Rx.Set(0, ring.Desc{Addr: addr,
+		m.kernel.far.Rx.Set(0, ring.Desc{
+			Addr:    addr,
 			Len:     rapid.Uint32Range(0, 5000).Draw(t, "len"),
-			Options: rapid.Uint32Range(0, 3).Draw(t, "options")})
+			Options: rapid.Uint32Range(0, 3).Draw(t, "options"),
+		})
 		m.kernel.far.Rx.Submit(1)
 	}
 }
@@ -175,8 +181,10 @@ func (m *portModel) check(t *rapid.T) {
 // pool: chunks wander between them through the depot, and all are there in the end.
 func TestPortsShareAPool(t *testing.T) {
 	const workers, turns = 4, 3000
-	shared := newRig(t, dataplane.LayoutConfig{Workers: workers, RingEntries: 64, ChunkBytes: 2048,
-		Chunks: 512}, 32)
+	shared := newRig(t, dataplane.LayoutConfig{
+		Workers: workers, RingEntries: 64, ChunkBytes: 2048,
+		Chunks: 512,
+	}, 32)
 	rigs := []*rig{shared}
 	for w := 1; w < workers; w++ {
 		r := *shared

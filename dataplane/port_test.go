@@ -199,8 +199,10 @@ func TestPortBrokenIndices(t *testing.T) {
 }
 
 func TestNewPortRefuses(t *testing.T) {
-	r := newRig(t, dataplane.LayoutConfig{Workers: 2, RingEntries: 256, ChunkBytes: 2048,
-		Chunks: 128}, 32)
+	r := newRig(t, dataplane.LayoutConfig{
+		Workers: 2, RingEntries: 256, ChunkBytes: 2048,
+		Chunks: 128,
+	}, 32)
 	near, err := r.layout.Rings(r.mem, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -12,9 +12,11 @@ import (
 )
 
 func flow(kind string) *wire.UDPFlow {
-	f := &wire.UDPFlow{SrcMAC: serverMAC, DstMAC: clientMAC,
+	f := &wire.UDPFlow{
+		SrcMAC: serverMAC, DstMAC: clientMAC,
 		Src: wire.UDPAddrFrom(netip.AddrPortFrom(server4, servicePort)),
-		Dst: wire.UDPAddrFrom(netip.AddrPortFrom(client4, clientPort))}
+		Dst: wire.UDPAddrFrom(netip.AddrPortFrom(client4, clientPort)),
+	}
 	if kind == "udp6" {
 		f.Src = wire.UDPAddrFrom(netip.AddrPortFrom(server6, servicePort))
 		f.Dst = wire.UDPAddrFrom(netip.AddrPortFrom(client6, clientPort))

@@ -117,9 +117,11 @@ func NewWorker(link Link, cache *Cache, c WorkerConfig) (*Worker, error) {
 	if c.MAC.IsMulticast() {
 		return nil, fmt.Errorf("dataplane: worker with Ethernet address %v: it is a group's", c.MAC)
 	}
-	w := &Worker{link: link, cache: cache, pool: cache.Pool(), mac: c.MAC, limit: c.Batch,
+	w := &Worker{
+		link: link, cache: cache, pool: cache.Pool(), mac: c.MAC, limit: c.Batch,
 		burst: 1, verify: c.VerifyChecksums,
-		longest: min(c.MTU+wire.EthernetBytes, cache.Pool().ChunkBytes())}
+		longest: min(c.MTU+wire.EthernetBytes, cache.Pool().ChunkBytes()),
+	}
 	if !c.Steered {
 		w.only = c.MAC
 	}

@@ -23,8 +23,10 @@ func (l *loopLink) Recv(dst []dataplane.Frame) int {
 			panic("no frames")
 		}
 		b := l.packets[i%len(l.packets)]
-		dst[i] = dataplane.Frame{Index: index,
-			Len: uint16(copy(l.cache.Pool().Chunk(index), b))}
+		dst[i] = dataplane.Frame{
+			Index: index,
+			Len:   uint16(copy(l.cache.Pool().Chunk(index), b)),
+		}
 	}
 	return n
 }
@@ -40,8 +42,10 @@ func (l *loopLink) Pending() bool { return false }
 func newLoop(t failer, h dataplane.Handler, burst int, packets ...[]byte) *dataplane.Worker {
 	t.Helper()
 	l := &loopLink{cache: newCache(t, 1024), packets: packets, burst: burst}
-	w, err := dataplane.NewWorker(l, l.cache, dataplane.WorkerConfig{MAC: serverMAC,
-		VerifyChecksums: true})
+	w, err := dataplane.NewWorker(l, l.cache, dataplane.WorkerConfig{
+		MAC:             serverMAC,
+		VerifyChecksums: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +62,10 @@ func newLoop(t failer, h dataplane.Handler, burst int, packets ...[]byte) *datap
 func TestWorkerDoesNotAllocate(t *testing.T) {
 	bad := request(t, "udp4", nil)
 	bad[24]++ // IP checksum
-	packets := [][]byte{request(t, "raw", pattern(50)), request(t, "udp4", pattern(50)),
-		request(t, "udp6", pattern(50)), bad}
+	packets := [][]byte{
+		request(t, "raw", pattern(50)), request(t, "udp4", pattern(50)),
+		request(t, "udp6", pattern(50)), bad,
+	}
 	out, payload := flow("udp6"), []byte("aside")
 	send := func(r *dataplane.Request) {
 		r.Worker().SendUDP(out, payload)

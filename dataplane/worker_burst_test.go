@@ -224,8 +224,13 @@ func TestRelease(t *testing.T) {
 func TestNewWorkerRefuses(t *testing.T) {
 	s := newServed(t, dataplane.WorkerConfig{}, memlink.Config{})
 	for _, c := range []dataplane.WorkerConfig{
-		{MTU: 47}, {MTU: -1}, {MTU: 1 << 20}, {Batch: -1}, {Batch: 65},
-		{MAC: [6]byte{1}}, {MAC: [6]byte{255, 255, 255, 255, 255, 255}},
+		{MTU: 47},
+		{MTU: -1},
+		{MTU: 1 << 20},
+		{Batch: -1},
+		{Batch: 65},
+		{MAC: [6]byte{1}},
+		{MAC: [6]byte{255, 255, 255, 255, 255, 255}},
 	} {
 		if _, err := dataplane.NewWorker(s.wire.A(), s.near, c); err == nil {
 			t.Errorf("%+v was accepted", c)

@@ -50,8 +50,10 @@ func TestDrops(t *testing.T) {
 		{"TCP over IPv6", change("udp6", 20, 6), dataplane.ReasonNoEndpoint},
 		{"another port", to("192.0.2.1", servicePort+1), dataplane.ReasonNoEndpoint},
 		{"another port, IPv6", to("2001:db8::1", servicePort+1), dataplane.ReasonNoEndpoint},
-		{"to broadcast", change("raw", 0, 255, 255, 255, 255, 255, 255),
-			dataplane.ReasonGroupAddress},
+		{
+			"to broadcast", change("raw", 0, 255, 255, 255, 255, 255, 255),
+			dataplane.ReasonGroupAddress,
+		},
 		{"to a group", change("udp6", 0, 0x33, 0x33), dataplane.ReasonGroupAddress},
 		{"from a group", change("raw", 6, 3), dataplane.ReasonGroupAddress},
 		{"to another host", change("raw", 5, 9), dataplane.ReasonNotOurs},

@@ -53,9 +53,11 @@ func TestFaultyWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := fault.New(fault.Config{Delay: fault.Delay{Fixed: 5000},
-			Loss: 0.1, Duplicate: fault.Duplicate{Probability: 0.1, Copies: 2, Spread: 9000},
-			Reorder: fault.Reorder{Probability: 0.2, Delay: 9000}}, rng)
+		back, err := fault.New(fault.Config{
+			Delay: fault.Delay{Fixed: 5000},
+			Loss:  0.1, Duplicate: fault.Duplicate{Probability: 0.1, Copies: 2, Spread: 9000},
+			Reorder: fault.Reorder{Probability: 0.2, Delay: 9000},
+		}, rng)
 		if err != nil {
 			t.Fatal(err)
 		}

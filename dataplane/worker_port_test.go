@@ -13,8 +13,10 @@ import (
 func TestWorkerOverPort(t *testing.T) {
 	packet := request(t, "raw", pattern(46))
 	rapid.Check(t, func(t *rapid.T) {
-		r := newRig(t, dataplane.LayoutConfig{Workers: 1, RingEntries: 64, ChunkBytes: 2048,
-			Chunks: rapid.SampledFrom([]int{128, 256}).Draw(t, "chunks")}, 0)
+		r := newRig(t, dataplane.LayoutConfig{
+			Workers: 1, RingEntries: 64, ChunkBytes: 2048,
+			Chunks: rapid.SampledFrom([]int{128, 256}).Draw(t, "chunks"),
+		}, 0)
 		r.kernel.holdBack = true
 		w, err := dataplane.NewWorker(r.port, r.cache, dataplane.WorkerConfig{})
 		if err != nil {
@@ -45,8 +47,11 @@ func TestWorkerOverPort(t *testing.T) {
 				for range 2 {
 					r.kernel.kick = append(r.kernel.kick, kickEvent{
 						take: uint32(rapid.IntRange(0, 40).Draw(t, "take")),
-						say: rapid.SampledFrom([]dataplane.Kick{dataplane.KickAgain,
-							dataplane.KickBlocked}).Draw(t, "say")})
+						say: rapid.SampledFrom([]dataplane.Kick{
+							dataplane.KickAgain,
+							dataplane.KickBlocked,
+						}).Draw(t, "say"),
+					})
 				}
 				turn()
 				r.kernel.kick = nil

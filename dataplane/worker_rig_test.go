@@ -222,15 +222,19 @@ func udp(t failer, src, dst netip.AddrPort, srcMAC, dstMAC wire.MAC, payload []b
 	u := &layers.UDP{SrcPort: layers.UDPPort(src.Port()), DstPort: layers.UDPPort(dst.Port())}
 	if src.Addr().Is4() {
 		b := build(t, ethernet(srcMAC, dstMAC, layers.EthernetTypeIPv4),
-			&layers.IPv4{Version: 4, IHL: 5, TTL: 64, Protocol: layers.IPProtocolUDP,
+			&layers.IPv4{
+				Version: 4, IHL: 5, TTL: 64, Protocol: layers.IPProtocolUDP,
 				Flags: layers.IPv4DontFragment, SrcIP: src.Addr().AsSlice(),
-				DstIP: dst.Addr().AsSlice()},
+				DstIP: dst.Addr().AsSlice(),
+			},
 			u, gopacket.Payload(payload))
 		return b[:wire.UDP4Bytes+len(payload)]
 	}
 	return build(t, ethernet(srcMAC, dstMAC, layers.EthernetTypeIPv6),
-		&layers.IPv6{Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolUDP,
-			SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()},
+		&layers.IPv6{
+			Version: 6, HopLimit: 64, NextHeader: layers.IPProtocolUDP,
+			SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice(),
+		},
 		u, gopacket.Payload(payload))
 }
 

@@ -23,8 +23,10 @@ type turntable struct {
 func newTurntable(t testing.TB, bytes, burst int) *turntable {
 	r := newRig(t, 1)
 	r.nics[0].mute = true
-	tt := &turntable{r: r, h: newHostile(r, shape{}, Endpoint{EtherType: typeA}), burst: burst,
-		frame: rawPacket(hostMAC, peerMAC, typeA, bytes, 1)}
+	tt := &turntable{
+		r: r, h: newHostile(r, shape{}, Endpoint{EtherType: typeA}), burst: burst,
+		frame: rawPacket(hostMAC, peerMAC, typeA, bytes, 1),
+	}
 	for i := range tt.descs {
 		tt.descs[i] = tt.h.packet(128+i, bytes)
 	}

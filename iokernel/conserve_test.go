@@ -33,7 +33,8 @@ func TestConservation(t *testing.T) {
 			rapid.SampledFrom([]int{2048, 4096}).Draw(rt, "chunk"))}
 		b.SetInterface(hostMAC, 9000)
 		for i := range 3 {
-			b.attach("g", shape{workers: rapid.IntRange(1, 3).Draw(rt, "workers"),
+			b.attach("g", shape{
+				workers:    rapid.IntRange(1, 3).Draw(rt, "workers"),
 				chunkBytes: rapid.SampledFrom([]int{2048, 4096}).Draw(rt, "chunk"),
 				start:      -rapid.Uint32Range(0, 200).Draw(rt, "start"),
 			}, Endpoint{EtherType: fairType(i)}, Endpoint{Port: uint16(i + 1)})

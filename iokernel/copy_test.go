@@ -28,8 +28,10 @@ func cuts(rng *rand.Rand, n, first, limit int) []int {
 // sizes are packet lengths at the edges of chunks of 2,048 and 4,096 bytes.
 func sizes(longest int) []int {
 	var list []int
-	for _, n := range []int{14, 60, 1514, 2047, 2048, 2049, 4095, 4096, 4097, 6144, 8192, 9014, 12_288,
-		18 * 2048, 65_000} {
+	for _, n := range []int{
+		14, 60, 1514, 2047, 2048, 2049, 4095, 4096, 4097, 6144, 8192, 9014, 12_288,
+		18 * 2048, 65_000,
+	} {
 		if n <= longest {
 			list = append(list, n)
 		}

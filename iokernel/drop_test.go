@@ -197,8 +197,10 @@ func TestEgressFollowsInterface(t *testing.T) {
 	g.send(0, moved)
 	r.settle()
 	same(t, "sent", r.nics[0].sent, longer, moved)
-	drops(t, "runtime", g.rt.Counters().Drops, map[Drop]uint64{DropSendTooLong: 1, DropForeignMAC: 1,
-		DropForeignSource: 1})
+	drops(t, "runtime", g.rt.Counters().Drops, map[Drop]uint64{
+		DropSendTooLong: 1, DropForeignMAC: 1,
+		DropForeignSource: 1,
+	})
 	r.noEviction()
 }
 

@@ -36,8 +36,14 @@ func flicker(change func(turn int)) (stop func()) {
 // that a check of one reading and a use of another would reach outside the frame memory. Each round
 // ends in an eviction or in good packets; never in a panic, in lost frames or at the neighbour's.
 func TestEntriesChangeWhileChecked(t *testing.T) {
-	bad := []ring.Desc{{Addr: 1 << 40, Len: 60}, {Addr: 256*2048 - 1, Len: 2048}, {Addr: 64, Len: 0xFFFF_FFFF},
-		{Addr: 0, Len: 0}, {Addr: 2047, Len: 60}, {Addr: 0, Len: 60, Options: 0xFF}}
+	bad := []ring.Desc{
+		{Addr: 1 << 40, Len: 60},
+		{Addr: 256*2048 - 1, Len: 2048},
+		{Addr: 64, Len: 0xFFFF_FFFF},
+		{Addr: 0, Len: 0},
+		{Addr: 2047, Len: 60},
+		{Addr: 0, Len: 60, Options: 0xFF},
+	}
 	const rounds = 150
 	evicted := 0
 	r := newRig(t, 1)

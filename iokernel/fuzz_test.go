@@ -76,8 +76,10 @@ func (v *vandal) damage() {
 	case 5: // noise over everything
 		rng.Read(v.mem[:v.layout.Frames])
 	case 6:
-		v.tx(ring.Desc{Addr: rng.Uint64() >> rng.Intn(64), Len: rng.Uint32() >> rng.Intn(32),
-			Options: rng.Uint32() >> rng.Intn(32)})
+		v.tx(ring.Desc{
+			Addr: rng.Uint64() >> rng.Intn(64), Len: rng.Uint32() >> rng.Intn(32),
+			Options: rng.Uint32() >> rng.Intn(32),
+		})
 	case 7: // a packet that may be too long
 		for range rng.Intn(40) {
 			v.tx(ring.Desc{Addr: v.addr(v.chunk()), Len: 9, Options: ring.OptionMore})

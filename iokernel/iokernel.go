@@ -95,8 +95,10 @@ func New(c Config) (*Dataplane, error) {
 	if len(c.Queues) > MaxQueues {
 		return nil, fmt.Errorf("iokernel: %d queues: at most %d", len(c.Queues), MaxQueues)
 	}
-	d := &Dataplane{mac: c.MAC, mtu: c.MTU, notify: c.Notify,
-		evicted: make([]Eviction, 0, MaxRuntimes)}
+	d := &Dataplane{
+		mac: c.MAC, mtu: c.MTU, notify: c.Notify,
+		evicted: make([]Eviction, 0, MaxRuntimes),
+	}
 	for _, q := range c.Queues {
 		d.queues = append(d.queues, newQueue(q.Link, q.Cache))
 	}

@@ -402,8 +402,10 @@ func rawPacket(dst, src wire.MAC, t wire.EtherType, n, seed int) []byte {
 
 // udpPacket is a UDP packet with a payload of n bytes and checksums.
 func udpPacket(dstMAC, srcMAC wire.MAC, dst, src netip.AddrPort, n, seed int) []byte {
-	f := wire.UDPFlow{SrcMAC: srcMAC, DstMAC: dstMAC, Src: wire.UDPAddrFrom(src),
-		Dst: wire.UDPAddrFrom(dst)}
+	f := wire.UDPFlow{
+		SrcMAC: srcMAC, DstMAC: dstMAC, Src: wire.UDPAddrFrom(src),
+		Dst: wire.UDPAddrFrom(dst),
+	}
 	b := append(make([]byte, f.HeaderBytes()), pattern(n, seed)...)
 	wire.UpdateUDPChecksum(b, wire.PutUDP(b, &f, n))
 	return b

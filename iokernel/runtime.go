@@ -69,7 +69,8 @@ func (d *Dataplane) Attach(c RuntimeConfig) (*Runtime, error) {
 		return nil, fmt.Errorf("iokernel: attach %s: %w", c.Name, err)
 	}
 	pool, err := dataplane.NewPool(c.Layout.FrameMemory(c.Memory), dataplane.PoolConfig{
-		ChunkBytes: c.Layout.ChunkBytes, Caches: 1})
+		ChunkBytes: c.Layout.ChunkBytes, Caches: 1,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("iokernel: attach %s: %w", c.Name, err)
 	}
@@ -80,9 +81,11 @@ func (d *Dataplane) Attach(c RuntimeConfig) (*Runtime, error) {
 		if err != nil {
 			return nil, fmt.Errorf("iokernel: attach %s: %w", c.Name, err)
 		}
-		r.ports = append(r.ports, &port{far: far, runtime: r, number: uint8(w), waker: c.Wakers[w],
+		r.ports = append(r.ports, &port{
+			far: far, runtime: r, number: uint8(w), waker: c.Wakers[w],
 			ledger: ledger,
-			back:   make([]uint64, c.Layout.RingEntries)})
+			back:   make([]uint64, c.Layout.RingEntries),
+		})
 	}
 	for i := range r.flows {
 		r.flows[i] = uint8(i % len(r.ports))
@@ -188,8 +191,10 @@ type PortDepth struct {
 func (r *Runtime) Depths() []PortDepth {
 	depths := make([]PortDepth, len(r.ports))
 	for i, p := range r.ports {
-		depths[i] = PortDepth{Fill: p.far.Fill.Waiting(), Rx: p.far.Rx.Outstanding(),
-			Tx: p.far.Tx.Waiting()}
+		depths[i] = PortDepth{
+			Fill: p.far.Fill.Waiting(), Rx: p.far.Rx.Outstanding(),
+			Tx: p.far.Tx.Waiting(),
+		}
 	}
 	return depths
 }

@@ -123,7 +123,8 @@ func (s *Socket) tune(fd int, o SocketOptions) {
 		if err != nil {
 			s.fallbacks = append(s.fallbacks, Fallback{
 				fmt.Sprintf("%d descriptors per system call", s.budget),
-				fmt.Sprint(txBudgetDefault), "the kernel refuses more: " + err.Error()})
+				fmt.Sprint(txBudgetDefault), "the kernel refuses more: " + err.Error(),
+			})
 			s.budget = txBudgetDefault
 		}
 	}
@@ -140,8 +141,10 @@ func (s *Socket) tune(fd int, o SocketOptions) {
 		{unix.SO_BUSY_POLL_BUDGET, budget},
 	} {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, x[0], x[1]); err != nil {
-			s.fallbacks = append(s.fallbacks, Fallback{"preferred busy polling", "interrupts",
-				err.Error() + " (needs Linux 5.11)"})
+			s.fallbacks = append(s.fallbacks, Fallback{
+				"preferred busy polling", "interrupts",
+				err.Error() + " (needs Linux 5.11)",
+			})
 			return
 		}
 	}

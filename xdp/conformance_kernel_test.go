@@ -166,8 +166,10 @@ func pollRxNobody(t *testing.T, l *lab.Lab, m Mode) {
 // pollTxStuck lets the completion ring run full, so that the kernel cannot take from the tx ring:
 // both sides are stalled. Once completions are taken, everything moves again and nothing is lost.
 func pollTxStuck(t *testing.T, l *lab.Lab, m Mode) {
-	a := open(t, l, lab.A, setup{mode: m,
-		socket: SocketOptions{Rings: sock.Sizes{Fill: 64, Completion: 32, Rx: 64, Tx: 64}}})
+	a := open(t, l, lab.A, setup{
+		mode:   m,
+		socket: SocketOptions{Rings: sock.Sizes{Fill: 64, Completion: 32, Rx: 64, Tx: 64}},
+	})
 	b := open(t, l, lab.B, setup{mode: m})
 	n, next := 0, 0
 	for ; a.rings.Tx.Reserve(1) == 1; n++ { // until neither ring has room

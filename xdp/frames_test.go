@@ -55,8 +55,15 @@ func TestReaches(t *testing.T) {
 		from, route int
 		want        bool
 	}{
-		{1, 1, true}, {1, 3, false}, {2, 3, true}, {2, 4, true}, {3, 4, true}, {4, 3, false},
-		{1, 5, false}, {6, 1, false}, {8, 1, false},
+		{1, 1, true},
+		{1, 3, false},
+		{2, 3, true},
+		{2, 4, true},
+		{3, 4, true},
+		{4, 3, false},
+		{1, 5, false},
+		{6, 1, false},
+		{8, 1, false},
 	} {
 		if got := reaches(links, map[int]bool{c.route: true}, c.from, len(links)); got != c.want {
 			t.Errorf("from %d to a route through %d: %t", c.from, c.route, got)
@@ -68,9 +75,11 @@ func TestMessages(t *testing.T) {
 	s := &Socket{queue: 3, name: "nic"}
 	for want, err := range map[string]error{
 		`xdp: eth0 queue 3: held by process 7 (old), process 9 (new), perhaps`: &BusyError{
-			Interface: "eth0", Queue: 3, Holders: []Holder{{7, "old", true}, {9, "new", false}}},
+			Interface: "eth0", Queue: 3, Holders: []Holder{{7, "old", true}, {9, "new", false}},
+		},
 		`xdp: eth0 queue 0: held by a process that is not visible from here`: &BusyError{
-			Interface: "eth0"},
+			Interface: "eth0",
+		},
 		`xdp: eth0 has XDP program 12 "firewall" (native) already; detach it first, it is not ` +
 			`replaced`: &ForeignError{"eth0", Attached{12, "firewall", Native}},
 		`xdp: eth0 queue 3: socket "nic" of queue 3 runs its fill and completion ring, and there ` +

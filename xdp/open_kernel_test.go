@@ -84,22 +84,31 @@ func TestDefaultRouteRefused(t *testing.T) {
 	everywhere := &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
 	for name, add := range map[string]func(l *lab.Lab, index int) error{
 		"IPv4": func(l *lab.Lab, index int) error {
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: index,
-				Gw: l.End(lab.B).IPv4.AsSlice()})
+			return netlink.RouteAdd(&netlink.Route{
+				LinkIndex: index,
+				Gw:        l.End(lab.B).IPv4.AsSlice(),
+			})
 		},
 		"IPv4 in another table": func(l *lab.Lab, index int) error {
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: index, Table: 77,
-				Gw: l.End(lab.B).IPv4.AsSlice()})
+			return netlink.RouteAdd(&netlink.Route{
+				LinkIndex: index, Table: 77,
+				Gw: l.End(lab.B).IPv4.AsSlice(),
+			})
 		},
 		"IPv6": func(l *lab.Lab, index int) error {
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: index,
-				Gw: l.End(lab.B).IPv6.AsSlice()})
+			return netlink.RouteAdd(&netlink.Route{
+				LinkIndex: index,
+				Gw:        l.End(lab.B).IPv6.AsSlice(),
+			})
 		},
 		"one hop of two": func(l *lab.Lab, index int) error {
 			gw := net.IP(l.End(lab.B).IPv4.AsSlice())
-			return netlink.RouteAdd(&netlink.Route{Dst: everywhere,
+			return netlink.RouteAdd(&netlink.Route{
+				Dst: everywhere,
 				MultiPath: []*netlink.NexthopInfo{
-					{LinkIndex: index, Gw: gw}, {LinkIndex: index, Gw: gw, Hops: 3}}})
+					{LinkIndex: index, Gw: gw}, {LinkIndex: index, Gw: gw, Hops: 3},
+				},
+			})
 		},
 		"of the bridge it is a port of": func(_ *lab.Lab, index int) error {
 			attrs := netlink.NewLinkAttrs()
@@ -115,8 +124,10 @@ func TestDefaultRouteRefused(t *testing.T) {
 			if err := netlink.LinkSetUp(bridge); err != nil {
 				return err
 			}
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: bridge.Index,
-				Scope: netlink.SCOPE_LINK, Dst: everywhere})
+			return netlink.RouteAdd(&netlink.Route{
+				LinkIndex: bridge.Index,
+				Scope:     netlink.SCOPE_LINK, Dst: everywhere,
+			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,13 +173,17 @@ func TestForeignProgramRefused(t *testing.T) {
 	}
 	for name, attach := range map[string]func() (detach func() error, err error){
 		"link native": func() (func() error, error) {
-			x, err := link.AttachXDP(link.XDPOptions{Program: theirs, Interface: index,
-				Flags: link.XDPDriverMode})
+			x, err := link.AttachXDP(link.XDPOptions{
+				Program: theirs, Interface: index,
+				Flags: link.XDPDriverMode,
+			})
 			return func() error { return x.Close() }, err
 		},
 		"link generic": func() (func() error, error) {
-			x, err := link.AttachXDP(link.XDPOptions{Program: theirs, Interface: index,
-				Flags: link.XDPGenericMode})
+			x, err := link.AttachXDP(link.XDPOptions{
+				Program: theirs, Interface: index,
+				Flags: link.XDPGenericMode,
+			})
 			return func() error { return x.Close() }, err
 		},
 		"netlink native": func() (func() error, error) {
@@ -226,7 +241,8 @@ func TestFramesAreChecked(t *testing.T) {
 			t.Errorf("memory that is not made of pages: %v", err)
 		}
 		if _, err := i.OpenSocket(0, m, SocketOptions{
-			Rings: sock.Sizes{Fill: 100, Completion: 64, Rx: 64, Tx: 64}}); err == nil ||
+			Rings: sock.Sizes{Fill: 100, Completion: 64, Rx: 64, Tx: 64},
+		}); err == nil ||
 			!strings.Contains(err.Error(), "fill ring of 100") {
 			t.Errorf("a ring of 100 entries: %v", err)
 		}
@@ -285,8 +301,10 @@ func TestFallsBackToGeneric(t *testing.T) {
 // TestOneOwnerPerQueue: a second owner is refused by name, sharers come and go.
 func TestOneOwnerPerQueue(t *testing.T) {
 	l := newLab(t, lab.PairOptions{Queues: 2})
-	b := open(t, l, lab.B, setup{mode: Native, program: redirect(t, 2, false),
-		socket: SocketOptions{Name: "nic"}})
+	b := open(t, l, lab.B, setup{
+		mode: Native, program: redirect(t, 2, false),
+		socket: SocketOptions{Name: "nic"},
+	})
 	other := memory(t, rigChunks, 4096).Bytes
 	in(t, l, lab.B, func() error {
 		var owned *OwnedError
@@ -296,12 +314,14 @@ func TestOneOwnerPerQueue(t *testing.T) {
 			t.Errorf("a second owner: %v", err)
 		}
 		_, err = b.iface.OpenShared(0, b.sock, SocketOptions{
-			Rings: sock.Sizes{Fill: 64, Completion: 64, Rx: 64, Tx: 64}})
+			Rings: sock.Sizes{Fill: 64, Completion: 64, Rx: 64, Tx: 64},
+		})
 		if !errors.As(err, &owned) || owned.Owner != b.sock {
 			t.Errorf("a sharer with rings of its own: %v", err)
 		}
 		if _, err := b.iface.OpenShared(1, b.sock, SocketOptions{
-			Rings: sock.Sizes{Rx: 64, Tx: 64}}); err == nil {
+			Rings: sock.Sizes{Rx: 64, Tx: 64},
+		}); err == nil {
 			t.Error("an owner of another queue without fill ring")
 		}
 		shared, err := b.iface.OpenShared(0, b.sock, SocketOptions{Name: "guest"})
@@ -356,7 +376,8 @@ func TestNothingIsLeft(t *testing.T) {
 
 // closedAfterUse opens everything on B, closes it, and tells the ids of what was in the kernel.
 func closedAfterUse(t *testing.T, l *lab.Lab, m []byte) (program ebpf.ProgramID,
-	sockets ebpf.MapID) {
+	sockets ebpf.MapID,
+) {
 	t.Helper()
 	p, err := bpf.LoadRedirect(1, false)
 	if err != nil {

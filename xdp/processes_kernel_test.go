@@ -55,7 +55,8 @@ type child struct {
 
 // start starts a child in the namespace of side and returns it with its first line of output.
 func start(t *testing.T, l *lab.Lab, side lab.Side, role string, cred *syscall.SysProcAttr,
-	files ...*os.File) (*child, string) {
+	files ...*os.File,
+) (*child, string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = []string{roleEnv + "=" + role}
@@ -178,7 +179,8 @@ func TestUnprivileged(t *testing.T) {
 				}
 				var line string
 				c, line = start(t, l, lab.B, "echo", &syscall.SysProcAttr{
-					Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}, s.File(), m.File())
+					Credential: &syscall.Credential{Uid: nobody, Gid: nobody},
+				}, s.File(), m.File())
 				if line != "ready" {
 					return errors.New(line)
 				}
@@ -332,7 +334,8 @@ func TestMemoryLimit(t *testing.T) {
 	const rawSockets = 13 // CAP_NET_RAW, and nothing else
 	c, line := start(t, l, lab.A, "limit", &syscall.SysProcAttr{
 		Credential:  &syscall.Credential{Uid: nobody, Gid: nobody},
-		AmbientCaps: []uintptr{rawSockets}})
+		AmbientCaps: []uintptr{rawSockets},
+	})
 	const want = "no buffer space available: 262144 bytes are more than RLIMIT_MEMLOCK leaves"
 	if !strings.HasPrefix(line, want) {
 		t.Errorf("registering memory over the limit: %q", line)

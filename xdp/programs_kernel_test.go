@@ -74,8 +74,10 @@ func program(t *testing.T, slots int, frags bool, body asm.Instructions) mapProg
 		asm.Mov.Imm(asm.R0, xdpDrop).WithSymbol("drop"),
 		asm.Return(),
 	)
-	spec := &ebpf.ProgramSpec{Name: "test", Type: ebpf.XDP, Instructions: code,
-		License: "Apache-2.0"}
+	spec := &ebpf.ProgramSpec{
+		Name: "test", Type: ebpf.XDP, Instructions: code,
+		License: "Apache-2.0",
+	}
 	if frags {
 		spec.Flags = unix.BPF_F_XDP_HAS_FRAGS
 	}
@@ -89,8 +91,10 @@ func program(t *testing.T, slots int, frags bool, body asm.Instructions) mapProg
 
 func newMap(t *testing.T, kind ebpf.MapType, value, entries int) *ebpf.Map {
 	t.Helper()
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: kind, KeySize: 4, ValueSize: uint32(value),
-		MaxEntries: uint32(entries)})
+	m, err := ebpf.NewMap(&ebpf.MapSpec{
+		Type: kind, KeySize: 4, ValueSize: uint32(value),
+		MaxEntries: uint32(entries),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +248,8 @@ func programOutlivesSockets(t *testing.T, l *lab.Lab, m Mode) {
 		a.send(a.write(frame(l, lab.A, 0, minFrame))...) // to nobody: the kernel's stack has it
 		in(t, l, lab.B, func() (err error) {
 			b.sock, err = b.iface.OpenSocket(0, b.mem, SocketOptions{
-				Rings: sock.Sizes{Fill: rigRing, Completion: rigRing, Rx: rigRing, Tx: rigRing}})
+				Rings: sock.Sizes{Fill: rigRing, Completion: rigRing, Rx: rigRing, Tx: rigRing},
+			})
 			return err
 		})
 		if err := b.iface.Register(b.sock, 0); err != nil {

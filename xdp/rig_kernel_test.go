@@ -113,11 +113,15 @@ func open(t testing.TB, l *lab.Lab, side lab.Side, s setup) *end {
 	if s.socket.Rings == (sock.Sizes{}) {
 		s.socket.Rings = sock.Sizes{Fill: rigRing, Completion: rigRing, Rx: rigRing, Tx: rigRing}
 	}
-	e := &end{t: t, chunk: s.socket.ChunkBytes, sent: make(map[uint64]int),
-		mem: memory(t, rigChunks, s.socket.ChunkBytes).Bytes}
+	e := &end{
+		t: t, chunk: s.socket.ChunkBytes, sent: make(map[uint64]int),
+		mem: memory(t, rigChunks, s.socket.ChunkBytes).Bytes,
+	}
 	in(t, l, side, func() (err error) {
-		e.iface, err = Open(Options{Interface: l.End(side).Name, Program: s.program, Mode: s.mode,
-			Frags: s.frags})
+		e.iface, err = Open(Options{
+			Interface: l.End(side).Name, Program: s.program, Mode: s.mode,
+			Frags: s.frags,
+		})
 		return err
 	})
 	t.Cleanup(func() {

@@ -26,8 +26,10 @@ func TestQueues(t *testing.T) {
 				e := open(t, l, side, setup{mode: mode, program: redirect(t, queues, false)})
 				ends[side][0] = *e
 				for q := 1; q < queues; q++ {
-					x := end{t: t, iface: e.iface, chunk: e.chunk, sent: make(map[uint64]int),
-						mem: memory(t, rigChunks, e.chunk).Bytes}
+					x := end{
+						t: t, iface: e.iface, chunk: e.chunk, sent: make(map[uint64]int),
+						mem: memory(t, rigChunks, e.chunk).Bytes,
+					}
 					in(t, l, side, func() (err error) {
 						x.sock, err = e.iface.OpenSocket(q, x.mem, SocketOptions{})
 						return err

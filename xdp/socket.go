@@ -103,8 +103,10 @@ func (i *Interface) OpenSocket(queue int, memory []byte, o SocketOptions) (*Sock
 		const n = DefaultRingEntries
 		o.Rings = sock.Sizes{Fill: n, Completion: n, Rx: n, Tx: n}
 	}
-	s := &Socket{iface: i, queue: queue, name: o.Name, chunk: o.ChunkBytes, headroom: o.Headroom,
-		memory: memory}
+	s := &Socket{
+		iface: i, queue: queue, name: o.Name, chunk: o.ChunkBytes, headroom: o.Headroom,
+		memory: memory,
+	}
 	s.owner = s
 	if err := checkFrames(i.features.MTU, o.ChunkBytes, o.Headroom, i.frags); err != nil {
 		return nil, s.wrap(err)
@@ -130,8 +132,10 @@ func (i *Interface) OpenSocket(queue int, memory []byte, o SocketOptions) (*Sock
 //
 // Chunk size, headroom, multi-buffer and zero-copy are the other socket's.
 func (i *Interface) OpenShared(queue int, with *Socket, o SocketOptions) (*Socket, error) {
-	s := &Socket{iface: i, queue: queue, name: o.Name, chunk: with.chunk, headroom: with.headroom,
-		memory: with.memory}
+	s := &Socket{
+		iface: i, queue: queue, name: o.Name, chunk: with.chunk, headroom: with.headroom,
+		memory: with.memory,
+	}
 	s.owner = s
 	if o.Rings == (sock.Sizes{}) {
 		const n = DefaultRingEntries
@@ -144,8 +148,10 @@ func (i *Interface) OpenShared(queue int, with *Socket, o SocketOptions) (*Socke
 	if queue == with.queue {
 		s.owner = with.owner
 		if o.Rings.Fill > 0 || o.Rings.Completion > 0 {
-			return nil, &OwnedError{Interface: i.features.Interface, Queue: queue,
-				Owner: with.owner}
+			return nil, &OwnedError{
+				Interface: i.features.Interface, Queue: queue,
+				Owner: with.owner,
+			}
 		}
 	} else if !own {
 		return nil, s.wrap(errors.New("the owner of a queue needs a fill and a completion ring"))
@@ -165,7 +171,8 @@ func (i *Interface) OpenShared(queue int, with *Socket, o SocketOptions) (*Socke
 
 // openSocket opens s; prepare takes it from an unbound descriptor to a bound one.
 func (i *Interface) openSocket(s *Socket, o SocketOptions,
-	prepare func(fd int) error) (*Socket, error) {
+	prepare func(fd int) error,
+) (*Socket, error) {
 	i.mu.Lock() // over the bind, so that two calls do not race for a queue
 	defer i.mu.Unlock()
 	if i.closed {

@@ -34,7 +34,8 @@ func statRxDropped(t *testing.T, l *lab.Lab, m Mode) {
 	const mtu = kernelRoom - linkHeader // with the largest headroom
 	setMTU(t, l, mtu)
 	b := open(t, l, lab.B, setup{mode: m, socket: SocketOptions{
-		Headroom: MaxChunkBytes - kernelHeadroom - kernelRoom}})
+		Headroom: MaxChunkBytes - kernelHeadroom - kernelRoom,
+	}})
 	setMTU(t, l, 1500)
 	for n := range counted {
 		size := minFrame
@@ -79,8 +80,10 @@ func statTxInvalid(t *testing.T, l *lab.Lab, m Mode) {
 // statRxFull never releases while packets come.
 func statRxFull(t *testing.T, l *lab.Lab, m Mode) {
 	a := open(t, l, lab.A, setup{mode: m})
-	b := open(t, l, lab.B, setup{mode: m,
-		socket: SocketOptions{Rings: sock.Sizes{Fill: 512, Completion: 64, Rx: 64, Tx: 64}}})
+	b := open(t, l, lab.B, setup{
+		mode:   m,
+		socket: SocketOptions{Rings: sock.Sizes{Fill: 512, Completion: 64, Rx: 64, Tx: 64}},
+	})
 	for n := range counted {
 		a.send(a.write(frame(l, lab.A, n, minFrame))...)
 	}

@@ -95,8 +95,11 @@ func exchange(t *testing.T, l *Lab, to netip.Addr) {
 }
 
 func TestPairCarriesBothVersions(t *testing.T) {
-	for _, o := range []PairOptions{{}, {Neighbours: true},
-		{NoTxChecksum: true, Queues: 2, MTU: 9000}} {
+	for _, o := range []PairOptions{
+		{},
+		{Neighbours: true},
+		{NoTxChecksum: true, Queues: 2, MTU: 9000},
+	} {
 		l := newLab(t, o)
 		exchange(t, l, l.End(B).IPv4)
 		exchange(t, l, l.End(B).IPv6)

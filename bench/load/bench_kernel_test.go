@@ -40,9 +40,11 @@ func needMachine(t *testing.T) {
 }
 
 func kernelOptions(rows string) Options {
-	return Options{Self: []string{"/proc/self/exe", peerArgument}, Rows: regexp.MustCompile(rows),
+	return Options{
+		Self: []string{"/proc/self/exe", peerArgument}, Rows: regexp.MustCompile(rows),
 		Rounds: 2, Measure: 5 * core.Millisecond, Warmup: core.Millisecond, Rate: 10_000, Window: 64,
-		Seed: 1}
+		Seed: 1,
+	}
 }
 
 // children are the processes whose parent we are.
@@ -227,8 +229,10 @@ func TestParkedProcessDoesNotRun(t *testing.T) {
 	cpu := allowed.List()[1]
 	n := newNursery()
 	defer n.close()
-	c, err := n.start(birth{name: "spinner", command: []string{"/proc/self/exe", peerArgument,
-		`{"Kind":"udp-spin","At":"127.0.0.1:0"}`}, cpu: cpu})
+	c, err := n.start(birth{name: "spinner", command: []string{
+		"/proc/self/exe", peerArgument,
+		`{"Kind":"udp-spin","At":"127.0.0.1:0"}`,
+	}, cpu: cpu})
 	if err != nil {
 		t.Fatal(err)
 	}

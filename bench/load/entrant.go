@@ -83,8 +83,10 @@ func upFloor(s *site) ([]*entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.peer(peer{Kind: peerFloor}, birth{name: "floor echo", files: server.files(),
-		cpu: s.cpus.server, uid: nobody})
+	c, err := s.peer(peer{Kind: peerFloor}, birth{
+		name: "floor echo", files: server.files(),
+		cpu: s.cpus.server, uid: nobody,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +124,10 @@ func (e *entrant) await(ctx context.Context) error {
 			return nil // a stream, which is connected
 		}
 	}
-	first := Plan{Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond,
-		GiveUp: awaitGiveUp}
+	first := Plan{
+		Loop: report.Closed, Bytes: awaitBytes, Measure: core.Millisecond,
+		GiveUp: awaitGiveUp,
+	}
 	start := time.Now()
 	for {
 		r, err := d.run(ctx, first)

@@ -54,8 +54,10 @@ func (s *site) startIokernel(c config.Config) (*daemon.Daemon, error) {
 // echo starts `dunlin echo`, a process without rights, attached to an iokernel. It polls for ever:
 // it is parked from outside.
 func (s *site) echo(name string, c config.Config, options ...string) (*child, error) {
-	command := slices.Concat(s.o.Echo, []string{"--socket", c.Control.Socket, "--name", runtimeName,
-		"--spin", "forever"}, options)
+	command := slices.Concat(s.o.Echo, []string{
+		"--socket", c.Control.Socket, "--name", runtimeName,
+		"--spin", "forever",
+	}, options)
 	return s.start(birth{name: name, command: command, cpu: s.cpus.server, uid: nobody}, false)
 }
 
@@ -152,8 +154,10 @@ func upBinary(s *site) ([]*entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	iokernel, err := s.start(birth{name: "iokernel",
-		command: []string{s.o.Iokernel, "--config", file}, cpu: anyCPU, inside: s.in(lab.B)}, true)
+	iokernel, err := s.start(birth{
+		name:    "iokernel",
+		command: []string{s.o.Iokernel, "--config", file}, cpu: anyCPU, inside: s.in(lab.B),
+	}, true)
 	if err != nil {
 		return nil, err
 	}
@@ -161,15 +165,22 @@ func upBinary(s *site) ([]*entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	generator, err := s.peer(peer{Kind: peerFrames, From: wire.MAC(p.Ends[lab.A].MAC),
-		To: wire.MAC(p.Ends[lab.B].MAC), Samples: s.o.samples()},
-		birth{name: "binary generator", files: client.files(), input: true, cpu: s.cpus.generator,
-			uid: nobody})
+	generator, err := s.peer(peer{
+		Kind: peerFrames, From: wire.MAC(p.Ends[lab.A].MAC),
+		To: wire.MAC(p.Ends[lab.B].MAC), Samples: s.o.samples(),
+	},
+		birth{
+			name: "binary generator", files: client.files(), input: true, cpu: s.cpus.generator,
+			uid: nobody,
+		})
 	if err != nil {
 		return nil, err
 	}
-	return []*entrant{{nameBinary, []*child{iokernel, echo, generator},
-		allLoops(newRemoteDriver(generator))}}, nil
+	return []*entrant{{
+		nameBinary,
+		[]*child{iokernel, echo, generator},
+		allLoops(newRemoteDriver(generator)),
+	}}, nil
 }
 
 // iokernelFile is a configuration as a file: what iokernelConfig changes. JSON is YAML.

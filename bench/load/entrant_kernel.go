@@ -29,8 +29,11 @@ func upKernel(s *site) ([]*entrant, error) {
 		return nil, err
 	}
 	return s.upEach(p, []contestant{
-		{nameSpin, (*site).udpSpin}, {nameBlock, (*site).udpBlock}, {nameBatch, (*site).udpBatch},
-		{nameGo, (*site).udpGo}, {nameTCP, (*site).tcp},
+		{nameSpin, (*site).udpSpin},
+		{nameBlock, (*site).udpBlock},
+		{nameBatch, (*site).udpBatch},
+		{nameGo, (*site).udpGo},
+		{nameTCP, (*site).tcp},
 	})
 }
 
@@ -58,8 +61,10 @@ func (s *site) upEach(p *lab.Pair, all []contestant) ([]*entrant, error) {
 
 // kernelPeer starts a server on side B, without rights.
 func (s *site) kernelPeer(p *lab.Pair, name string, kind peerKind, port uint16) (*child, error) {
-	return s.peer(peer{Kind: kind, At: at(p, port)}, birth{name: name + " server",
-		cpu: s.cpus.server, uid: nobody, inside: s.in(lab.B)})
+	return s.peer(peer{Kind: kind, At: at(p, port)}, birth{
+		name: name + " server",
+		cpu:  s.cpus.server, uid: nobody, inside: s.in(lab.B),
+	})
 }
 
 // kernelClient opens a UDP socket on side A.
@@ -102,7 +107,8 @@ func (s *site) udpBlock(p *lab.Pair, name string) (*entrant, error) {
 		return nil, err
 	}
 	return &entrant{name, []*child{c}, map[report.Loop]driver{
-		report.Closed: s.local(blocking), report.Open: s.local(polling)}}, nil
+		report.Closed: s.local(blocking), report.Open: s.local(polling),
+	}}, nil
 }
 
 func (s *site) udpBatch(p *lab.Pair, name string) (*entrant, error) {
@@ -130,8 +136,10 @@ func (s *site) udpGo(p *lab.Pair, name string) (*entrant, error) {
 		return nil, err
 	}
 	client, err := s.peer(peer{Kind: peerGoClient, At: at(p, portGo), Samples: s.o.samples()},
-		birth{name: name + " client", cpu: s.cpus.generator, uid: nobody, input: true,
-			inside: s.in(lab.A)})
+		birth{
+			name: name + " client", cpu: s.cpus.generator, uid: nobody, input: true,
+			inside: s.in(lab.A),
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +148,8 @@ func (s *site) udpGo(p *lab.Pair, name string) (*entrant, error) {
 		return nil, err
 	}
 	return &entrant{name, []*child{server, client}, map[report.Loop]driver{
-		report.Closed: newRemoteDriver(client), report.Open: s.local(polling)}}, nil
+		report.Closed: newRemoteDriver(client), report.Open: s.local(polling),
+	}}, nil
 }
 
 func (s *site) tcp(p *lab.Pair, name string) (*entrant, error) {

@@ -44,8 +44,10 @@ type end struct {
 }
 
 func newEnd(r dataplane.Rings, bell dataplane.Doorbell, memory []byte) (end, error) {
-	sizes := sock.Sizes{Fill: r.Fill.Size(), Completion: r.Completion.Size(), Rx: r.Rx.Size(),
-		Tx: r.Tx.Size()}
+	sizes := sock.Sizes{
+		Fill: r.Fill.Size(), Completion: r.Completion.Size(), Rx: r.Rx.Size(),
+		Tx: r.Tx.Size(),
+	}
 	if len(memory) != FrameMemory || sizes != bareSizes() {
 		return end{}, fmt.Errorf("load: bare end over %d bytes and rings of %+v: want %d bytes "+
 			"and %+v", len(memory), sizes, FrameMemory, bareSizes())

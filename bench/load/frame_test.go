@@ -79,8 +79,10 @@ func newWire(t *testing.T, h header) (*frameClient, *frameEcho, *wireEnd, *wireE
 	t.Helper()
 	var far [2]*wireEnd
 	var near [2]dataplane.Rings
-	layout, err := dataplane.NewLayout(dataplane.LayoutConfig{Workers: 1, RingEntries: ringEntries,
-		ChunkBytes: chunkBytes, Chunks: frameChunks})
+	layout, err := dataplane.NewLayout(dataplane.LayoutConfig{
+		Workers: 1, RingEntries: ringEntries,
+		ChunkBytes: chunkBytes, Chunks: frameChunks,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,9 +166,11 @@ func TestKernelThatTakesPartOfABurst(t *testing.T) {
 
 func TestUDPFramesAnsweredByTheRightFlowOnly(t *testing.T) {
 	a, b := hosts()
-	flow := wire.UDPFlow{SrcMAC: a, DstMAC: b,
+	flow := wire.UDPFlow{
+		SrcMAC: a, DstMAC: b,
 		Src: wire.UDPAddrFrom(netip.MustParseAddrPort("10.0.0.1:9001")),
-		Dst: wire.UDPAddrFrom(netip.MustParseAddrPort("10.0.0.2:7777"))}
+		Dst: wire.UDPAddrFrom(netip.MustParseAddrPort("10.0.0.2:7777")),
+	}
 	client, _, kernel, _ := newWire(t, udpHeader(flow))
 	if err := client.SetBytes(64); err != nil {
 		t.Fatal(err)
@@ -255,8 +259,10 @@ func TestChunksAreConserved(t *testing.T) {
 	a.spoil, b.spoil = drop, drop
 	a.take, b.take = 7, 11
 	g := NewGenerator(client, 1<<16)
-	p := Plan{Loop: report.Window, Window: 256, Bytes: 64, Measure: 300 * core.Millisecond,
-		GiveUp: testGiveUp}
+	p := Plan{
+		Loop: report.Window, Window: 256, Bytes: 64, Measure: 300 * core.Millisecond,
+		GiveUp: testGiveUp,
+	}
 	if err := g.Begin(p, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -119,8 +119,10 @@ func (g *Generator) Stop() { g.stop.Store(true) }
 
 // Result is what came of the run. The samples are the generator's and stay until the next Begin.
 func (g *Generator) Result() Result {
-	return Result{Samples: g.samples[:g.count], Replies: g.replies, Elapsed: g.measure,
-		Faults: g.faults}
+	return Result{
+		Samples: g.samples[:g.count], Replies: g.replies, Elapsed: g.measure,
+		Faults: g.faults,
+	}
 }
 
 // Next implements core.Poller. A generator that is not patient keeps its loop from parking. One

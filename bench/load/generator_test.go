@@ -124,8 +124,10 @@ func TestWarmupIsDiscarded(t *testing.T) {
 		return 1
 	}
 	g := NewGenerator(e, 1<<16)
-	if err := g.Begin(Plan{Loop: report.Closed, Bytes: 64, Warmup: core.Millisecond,
-		Measure: core.Millisecond}, nil); err != nil {
+	if err := g.Begin(Plan{
+		Loop: report.Closed, Bytes: 64, Warmup: core.Millisecond,
+		Measure: core.Millisecond,
+	}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for ; g.Running(); now += turn {

@@ -19,12 +19,24 @@ func TestPlace(t *testing.T) {
 		{"two", []int{0, 1}, alone, placement{generator: 0, server: 1, iokernel: 0}},
 		{"two of many", []int{5, 9}, alone, placement{generator: 5, server: 9, iokernel: 5}},
 		{"four", []int{0, 1, 2, 3}, alone, placement{generator: 0, server: 1, iokernel: 2}},
-		{"two cores of two threads", []int{0, 1, 2, 3}, paired,
-			placement{generator: 0, server: 2, iokernel: 1}},
-		{"one core of two threads", []int{0, 1}, paired,
-			placement{generator: 0, server: 1, iokernel: 0}},
-		{"eight", []int{0, 1, 2, 3, 4, 5, 6, 7}, paired,
-			placement{generator: 0, server: 2, iokernel: 4}},
+		{
+			"two cores of two threads",
+			[]int{0, 1, 2, 3},
+			paired,
+			placement{generator: 0, server: 2, iokernel: 1},
+		},
+		{
+			"one core of two threads",
+			[]int{0, 1},
+			paired,
+			placement{generator: 0, server: 1, iokernel: 0},
+		},
+		{
+			"eight",
+			[]int{0, 1, 2, 3, 4, 5, 6, 7},
+			paired,
+			placement{generator: 0, server: 2, iokernel: 4},
+		},
 	} {
 		if got, err := place(c.allowed, c.siblings); err != nil || got != c.want {
 			t.Errorf("%s: %+v (%v), want %+v", c.name, got, err, c.want)

@@ -150,8 +150,10 @@ func (p *peer) frames() error {
 		return fmt.Errorf("set timer slack: %w", err)
 	}
 	host := core.NewHost()
-	loop, err := pin.New(pin.Options{Name: "generator", CPU: -1, Spin: patientSpin, Host: host,
-		Waiters: []pin.Waiter{socketWaiter{s}}})
+	loop, err := pin.New(pin.Options{
+		Name: "generator", CPU: -1, Spin: patientSpin, Host: host,
+		Waiters: []pin.Waiter{socketWaiter{s}},
+	})
 	if err != nil {
 		return err
 	}

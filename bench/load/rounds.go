@@ -59,10 +59,14 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 	if len(what.rows) == 0 {
 		return nil, fmt.Errorf("load: %v matches no row", o.Rows)
 	}
-	r := &report.Report{Suite: what.name, Commit: commit(), Machine: machine(), Notes: []string{},
+	r := &report.Report{
+		Suite: what.name, Commit: commit(), Machine: machine(), Notes: []string{},
 		Rows: []report.Row{}, Ratios: []report.Ratio{}, Complete: true,
-		Run: report.Run{Seed: o.Seed, Rounds: o.Rounds, RowNs: int64(o.Measure),
-			WarmupNs: int64(o.Warmup)}}
+		Run: report.Run{
+			Seed: o.Seed, Rounds: o.Rounds, RowNs: int64(o.Measure),
+			WarmupNs: int64(o.Warmup),
+		},
+	}
 	start := time.Now()
 	s, err := newSite(o)
 	if err != nil {
@@ -131,8 +135,10 @@ func (s *site) bringUp(ctx context.Context, all []wanted, r *report.Report) ([]*
 		if e == nil {
 			continue
 		}
-		rows = append(rows, &row{report.NewSeries(w.key), Plan{Loop: w.key.Loop, Window: w.window,
-			Rate: w.key.Rate, Bytes: w.key.Bytes, Warmup: s.o.Warmup, Measure: s.o.Measure}, e})
+		rows = append(rows, &row{report.NewSeries(w.key), Plan{
+			Loop: w.key.Loop, Window: w.window,
+			Rate: w.key.Rate, Bytes: w.key.Bytes, Warmup: s.o.Warmup, Measure: s.o.Measure,
+		}, e})
 	}
 	return rows, nil
 }
@@ -225,8 +231,10 @@ func (s *site) one(ctx context.Context, w *row) error {
 	}
 	w.series.AddSpent(report.Spent{Process: "bench", Ns: int64(after[0] - before[0])})
 	for i, c := range s.children {
-		w.series.AddSpent(report.Spent{Process: c.name, Parked: !slices.Contains(e.children, c),
-			Ns: int64(after[i+1] - before[i+1])})
+		w.series.AddSpent(report.Spent{
+			Process: c.name, Parked: !slices.Contains(e.children, c),
+			Ns: int64(after[i+1] - before[i+1]),
+		})
 	}
 	return nil
 }

@@ -122,8 +122,10 @@ const firstSubnet = 10
 // pair makes the veth pair of a family, with one queue and permanent neighbours, so that nothing is
 // on it but requests and replies.
 func (s *site) pair(name string) (*lab.Pair, error) {
-	o := lab.PairOptions{Names: [2]string{name + "-a", name + "-b"}, Subnet: firstSubnet + s.pairs,
-		NoIPv6: true, Neighbours: true}
+	o := lab.PairOptions{
+		Names: [2]string{name + "-a", name + "-b"}, Subnet: firstSubnet + s.pairs,
+		NoIPv6: true, Neighbours: true,
+	}
 	s.pairs++
 	if s.lab != nil {
 		return s.lab.AddPair(o)
@@ -165,8 +167,10 @@ func (s *site) openEnd(p *lab.Pair, side lab.Side) (e bareEnd, err error) {
 			return err
 		}
 		s.atClose(func() error { return s.lab.In(side, i.Close) })
-		e.socket, err = i.OpenSocket(0, e.memory.Bytes, xdp.SocketOptions{Name: "bench",
-			Rings: bareSizes(), ChunkBytes: chunkBytes})
+		e.socket, err = i.OpenSocket(0, e.memory.Bytes, xdp.SocketOptions{
+			Name:  "bench",
+			Rings: bareSizes(), ChunkBytes: chunkBytes,
+		})
 		if err != nil {
 			return err
 		}

@@ -37,8 +37,10 @@ func latencySuite(rate uint64) suite {
 		}
 	}
 	for _, name := range []string{nameTCP, nameTCPBeside} {
-		s.rows = append(s.rows, wanted{key: report.Key{Name: name, Loop: report.Stream,
-			Bytes: streamBytes, Unit: report.Bytes}})
+		s.rows = append(s.rows, wanted{key: report.Key{
+			Name: name, Loop: report.Stream,
+			Bytes: streamBytes, Unit: report.Bytes,
+		}})
 	}
 	none := report.Goal{}
 	s.comparisons = []comparison{
@@ -66,8 +68,10 @@ func Throughput(ctx context.Context, o Options) (*Session, error) {
 func throughputSuite(window int) suite {
 	s := suite{name: "throughput"}
 	for _, name := range []string{nameFloor, nameDirect, nameMediated, nameAsavie, nameBatch} {
-		s.rows = append(s.rows, wanted{window: window, key: report.Key{Name: name,
-			Loop: report.Window, Bytes: smallFrame, Unit: report.Frames}})
+		s.rows = append(s.rows, wanted{window: window, key: report.Key{
+			Name: name,
+			Loop: report.Window, Bytes: smallFrame, Unit: report.Frames,
+		}})
 	}
 	s.comparisons = []comparison{
 		{nameDirect, nameFloor, report.P50, report.Goal{AtLeast: 0.9}},

@@ -47,8 +47,10 @@ func remote(t *testing.T, d driver) *remoteDriver {
 }
 
 func TestRemoteDriverCarriesPlansAndResults(t *testing.T) {
-	want := Result{Samples: []uint32{1, 1 << 31, 7}, Replies: 3, Elapsed: core.Second,
-		Faults: report.Faults{Lost: 1, Late: 2, Duplicate: 3, Corrupt: 4}}
+	want := Result{
+		Samples: []uint32{1, 1 << 31, 7}, Replies: 3, Elapsed: core.Second,
+		Faults: report.Faults{Lost: 1, Late: 2, Duplicate: 3, Corrupt: 4},
+	}
 	far := &scripted{results: []Result{want, {}}}
 	d := remote(t, far)
 	p := Plan{Loop: report.Open, Rate: 10, Bytes: 64, Warmup: 1, Measure: 2}

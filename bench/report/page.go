@@ -80,8 +80,10 @@ func (r *Report) bars() []bars {
 		}
 		for i := range r.Rows {
 			if row := &r.Rows[i]; row.Unit == unit {
-				b.Lines = append(b.Lines, bar{row.Name, classes[row.Name], row.figure(row.P50),
-					coordinate(100 * float64(row.P50) / float64(most))})
+				b.Lines = append(b.Lines, bar{
+					row.Name, classes[row.Name], row.figure(row.P50),
+					coordinate(100 * float64(row.P50) / float64(most)),
+				})
 			}
 		}
 		if len(b.Lines) > 0 {
@@ -120,8 +122,10 @@ func (r *Report) drifts() []drift {
 		if len(row.Rounds) < 2 || low <= 0 {
 			continue
 		}
-		d := drift{Row: row, Class: classes[row.Name],
-			Spread: fmt.Sprintf("%.0f", 100*(float64(high)/float64(low)-1))}
+		d := drift{
+			Row: row, Class: classes[row.Name],
+			Spread: fmt.Sprintf("%.0f", 100*(float64(high)/float64(low)-1)),
+		}
 		for n, round := range row.Rounds {
 			x := driftMargin + float64(n)/float64(len(row.Rounds)-1)*(driftWidth-2*driftMargin)
 			share := 0.5

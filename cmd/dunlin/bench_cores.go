@@ -53,8 +53,10 @@ func (o *benchOptions) simulate(c *cobra.Command) error {
 		title string
 		all   []sim.Colocation
 	}{
-		{"64 cores, load 10 -> 80 -> 10 % every 10 ms, exponential service; times in us",
-			sim.Means(o.Seed)},
+		{
+			"64 cores, load 10 -> 80 -> 10 % every 10 ms, exponential service; times in us",
+			sim.Means(o.Seed),
+		},
 		{"the same, 10 us, by the interval between passes", sim.Intervals(o.Seed)},
 		{"one core", sim.OneCore(o.Seed)},
 	} {

@@ -77,14 +77,19 @@ func TestConfigCommands(t *testing.T) {
 }
 
 func TestStatusIsWritten(t *testing.T) {
-	s := control.Status{Build: "v1.2.3", CPU: 3, Uptime: 3723*core.Second + 5, XDP: "eth1: XDP native",
-		Interface: control.Interface{Name: "eth1", MTU: 1500, MAC: control.MAC{2, 0, 0, 0, 0, 1},
-			Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}},
+	s := control.Status{
+		Build: "v1.2.3", CPU: 3, Uptime: 3723*core.Second + 5, XDP: "eth1: XDP native",
+		Interface: control.Interface{
+			Name: "eth1", MTU: 1500, MAC: control.MAC{2, 0, 0, 0, 0, 1},
+			Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")},
+		},
 		Counters: map[string]uint64{"rx_packets": 9, "tx_packets": 8, "drop_no_endpoint": 1},
 		Runtimes: []control.RuntimeStatus{
-			{Name: "echo", Mode: control.Mediated, PID: 77, UID: 65534,
+			{
+				Name: "echo", Mode: control.Mediated, PID: 77, UID: 65534,
 				Workers:  []control.WorkerGrant{{CPU: 1}, {CPU: 2}},
-				Counters: map[string]uint64{"rx_packets": 5, "tx_packets": 4, "drop_rx_full": 2, "drop_no_fill": 1}},
+				Counters: map[string]uint64{"rx_packets": 5, "tx_packets": 4, "drop_rx_full": 2, "drop_no_fill": 1},
+			},
 			{Name: "fast", Mode: control.Direct, PID: 78, UID: 1000, Workers: []control.WorkerGrant{{CPU: 4}}},
 			{Name: "other"},
 		},

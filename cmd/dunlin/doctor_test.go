@@ -16,8 +16,10 @@ import (
 func TestJudges(t *testing.T) {
 	all := machine.Capabilities(1<<machine.NetAdmin | 1<<machine.NetRaw | 1<<machine.BPF |
 		1<<machine.PerfMon)
-	good := xdp.Features{Interface: "eth1", Driver: "veth", Up: true, MTU: 1500, Queues: 4,
-		Native: xdp.Answer{OK: true}, ZeroCopy: xdp.Answer{OK: true}, MultiBuffer: xdp.Answer{OK: true}}
+	good := xdp.Features{
+		Interface: "eth1", Driver: "veth", Up: true, MTU: 1500, Queues: 4,
+		Native: xdp.Answer{OK: true}, ZeroCopy: xdp.Answer{OK: true}, MultiBuffer: xdp.Answer{OK: true},
+	}
 	with := func(change func(*xdp.Features)) xdp.Features {
 		f := good
 		change(&f)
@@ -61,20 +63,28 @@ func TestJudges(t *testing.T) {
 		{judgeRoute(good), verdictOK, "does not lead"},
 		{judgeRoute(with(func(f *xdp.Features) { f.DefaultRoute = true })), verdictWarn, "refuses to take it"},
 		{judgeProgram(good), verdictOK, "none is attached"},
-		{judgeProgram(with(func(f *xdp.Features) { f.Attached = &xdp.Attached{ID: 7, Name: "steer"} })),
-			verdictNote, "an iokernel runs here"},
-		{judgeProgram(with(func(f *xdp.Features) { f.Attached = &xdp.Attached{ID: 7, Name: "lb"} })),
-			verdictFail, `7 "lb"`},
+		{
+			judgeProgram(with(func(f *xdp.Features) { f.Attached = &xdp.Attached{ID: 7, Name: "steer"} })),
+			verdictNote, "an iokernel runs here",
+		},
+		{
+			judgeProgram(with(func(f *xdp.Features) { f.Attached = &xdp.Attached{ID: 7, Name: "lb"} })),
+			verdictFail, `7 "lb"`,
+		},
 		{judgeNative(good), verdictOK, "native"},
 		{judgeNative(with(func(f *xdp.Features) { f.Native.OK = false })), verdictWarn, "generic"},
 		{judgeZeroCopy(good), verdictOK, "zero-copy"},
 		{judgeZeroCopy(with(func(f *xdp.Features) { f.ZeroCopy.OK = false })), verdictNote, "copies"},
 		{judgeMTU(good), verdictOK, "one frame"},
 		{judgeMTU(with(func(f *xdp.Features) { f.MTU = 9000 })), verdictOK, "several frames"},
-		{judgeMTU(with(func(f *xdp.Features) { f.MTU, f.MultiBuffer.OK = 3823, false })), verdictFail,
-			"3823 needs packets of several frames"},
-		{judgeMTU(with(func(f *xdp.Features) { f.MTU, f.MultiBuffer.OK = 3822, false })), verdictOK,
-			"one frame"},
+		{
+			judgeMTU(with(func(f *xdp.Features) { f.MTU, f.MultiBuffer.OK = 3823, false })), verdictFail,
+			"3823 needs packets of several frames",
+		},
+		{
+			judgeMTU(with(func(f *xdp.Features) { f.MTU, f.MultiBuffer.OK = 3822, false })), verdictOK,
+			"one frame",
+		},
 		{judgeQueues(good), verdictOK, "4: one for each"},
 		{judgeQueues(with(func(f *xdp.Features) { f.Queues = 1 })), verdictNote, "1:"},
 	}
@@ -90,8 +100,10 @@ func TestJudges(t *testing.T) {
 }
 
 func TestFindingsAreWritten(t *testing.T) {
-	list := []finding{ok("clock", "fine"), warn("JIT", "off", "turn it on"), fail("kernel", "old", "new one"),
-		unknown("CPUs", errors.New("no /proc"))}
+	list := []finding{
+		ok("clock", "fine"), warn("JIT", "off", "turn it on"), fail("kernel", "old", "new one"),
+		unknown("CPUs", errors.New("no /proc")),
+	}
 	var out strings.Builder
 	if err := writeFindings(&out, list); err != nil {
 		t.Fatal(err)

@@ -59,8 +59,10 @@ func (e *echo) startSolo() (*daemon.Daemon, error) {
 		r.AllowDirect, r.Queue = true, 0
 	}
 	for _, s := range e.wanted {
-		r.Endpoints = append(r.Endpoints, config.Endpoint{EtherType: uint16(s.etherType),
-			UDP: s.udp})
+		r.Endpoints = append(r.Endpoints, config.Endpoint{
+			EtherType: uint16(s.etherType),
+			UDP:       s.udp,
+		})
 	}
 	c := config.Default()
 	c.Interface = e.solo
@@ -69,8 +71,10 @@ func (e *echo) startSolo() (*daemon.Daemon, error) {
 		return nil, err
 	}
 	pin.Procs(1) // the iokernel's loop turns the workers too
-	return daemon.Start(daemon.Options{Config: c, Build: build.Version(), Private: true,
-		Log: slog.New(slog.NewTextHandler(e.log, nil))})
+	return daemon.Start(daemon.Options{
+		Config: c, Build: build.Version(), Private: true,
+		Log: slog.New(slog.NewTextHandler(e.log, nil)),
+	})
 }
 
 // once attaches, serves until ctx ends or the iokernel does, and says what was done.
@@ -132,8 +136,10 @@ type ready struct {
 }
 
 func (e *echo) sayReady(g control.Grant, services []endpoint) error {
-	r := ready{Event: "ready", Runtime: g.Runtime, Mode: string(g.Mode), UID: os.Getuid(),
-		Interface: g.Interface.Name, Addresses: addresses(g.Interface.Addresses)}
+	r := ready{
+		Event: "ready", Runtime: g.Runtime, Mode: string(g.Mode), UID: os.Getuid(),
+		Interface: g.Interface.Name, Addresses: addresses(g.Interface.Addresses),
+	}
 	for _, s := range services {
 		r.Serves = append(r.Serves, s.String())
 	}

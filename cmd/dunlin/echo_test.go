@@ -18,8 +18,10 @@ func TestEchoOptions(t *testing.T) {
 	}{
 		{options: echoOptions{}},
 		{options: echoOptions{raw: "0x88B5"}, wanted: []endpoint{{etherType: 0x88b5}}},
-		{options: echoOptions{raw: "88b6", udp: ports{7, 9}},
-			wanted: []endpoint{{etherType: 0x88b6}, {udp: 7}, {udp: 9}}},
+		{
+			options: echoOptions{raw: "88b6", udp: ports{7, 9}},
+			wanted:  []endpoint{{etherType: 0x88b6}, {udp: 7}, {udp: 9}},
+		},
 		{options: echoOptions{raw: "IPv4"}, fails: `--raw "IPv4"`},
 		{options: echoOptions{raw: "0x12345"}, fails: "EtherType in hexadecimal"},
 		{options: echoOptions{spin: "50us"}, spin: attach.SpinFor(50 * core.Microsecond)},

@@ -47,33 +47,55 @@ func TestIokernelRefusesToStart(t *testing.T) {
 		code    int
 		says    string
 	}{
-		{name: "unknown key", prepare: func(t *testing.T, h *host) { h.configure(t, "interface: x\nspim: 1\n") },
-			code: 2, says: `iokernel.yaml:2:1: unknown key "spim"; known here are interface, cpu,`},
-		{name: "not YAML", prepare: func(t *testing.T, h *host) { h.configure(t, "interface: [x\n") },
-			code: 2, says: "iokernel.yaml:1:"},
-		{name: "bad value", args: []string{"--xdp-frames=many"},
-			code: 2, says: `--xdp-frames: xdp.frames: "many": want a number`},
-		{name: "missing file", args: []string{"--config=/nowhere/iokernel.yaml"},
-			code: 2, says: "open /nowhere/iokernel.yaml: no such file"},
-		{name: "foreign CPU", args: []string{"--cpu=4095"},
-			code: 2, says: "cpu: CPU 4095 is not among the CPUs"},
-		{name: "missing interface", args: []string{"--interface=no-such-if"},
-			code: 5, says: `interface "no-such-if"`},
-		{name: "default route", prepare: defaultRoute,
-			code: 2, says: "the default route leads through it"},
-		{name: "foreign XDP program", prepare: foreignProgram,
-			code: 4, says: `dl1 has XDP program`},
-		{name: "UDP port taken", prepare: portTaken,
-			code: 4, says: "UDP port 7777 of runtime echo is taken by another program"},
-		{name: "no capability", uid: stranger,
-			code: 3, says: "lacks [CAP_NET_ADMIN CAP_BPF CAP_PERFMON CAP_NET_RAW]: run it as root"},
+		{
+			name: "unknown key", prepare: func(t *testing.T, h *host) { h.configure(t, "interface: x\nspim: 1\n") },
+			code: 2, says: `iokernel.yaml:2:1: unknown key "spim"; known here are interface, cpu,`,
+		},
+		{
+			name: "not YAML", prepare: func(t *testing.T, h *host) { h.configure(t, "interface: [x\n") },
+			code: 2, says: "iokernel.yaml:1:",
+		},
+		{
+			name: "bad value", args: []string{"--xdp-frames=many"},
+			code: 2, says: `--xdp-frames: xdp.frames: "many": want a number`,
+		},
+		{
+			name: "missing file", args: []string{"--config=/nowhere/iokernel.yaml"},
+			code: 2, says: "open /nowhere/iokernel.yaml: no such file",
+		},
+		{
+			name: "foreign CPU", args: []string{"--cpu=4095"},
+			code: 2, says: "cpu: CPU 4095 is not among the CPUs",
+		},
+		{
+			name: "missing interface", args: []string{"--interface=no-such-if"},
+			code: 5, says: `interface "no-such-if"`,
+		},
+		{
+			name: "default route", prepare: defaultRoute,
+			code: 2, says: "the default route leads through it",
+		},
+		{
+			name: "foreign XDP program", prepare: foreignProgram,
+			code: 4, says: `dl1 has XDP program`,
+		},
+		{
+			name: "UDP port taken", prepare: portTaken,
+			code: 4, says: "UDP port 7777 of runtime echo is taken by another program",
+		},
+		{
+			name: "no capability", uid: stranger,
+			code: 3, says: "lacks [CAP_NET_ADMIN CAP_BPF CAP_PERFMON CAP_NET_RAW]: run it as root",
+		},
 		{name: "a file in the socket's place", prepare: func(t *testing.T, h *host) {
 			if err := os.WriteFile(h.socket, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, code: 1, says: "the file there is not a socket"},
-		{name: "metrics port taken", prepare: metricsPortTaken, args: []string{"--metrics-listen=127.0.0.1:9911"},
-			code: 4, says: "metrics.listen"},
+		{
+			name: "metrics port taken", prepare: metricsPortTaken, args: []string{"--metrics-listen=127.0.0.1:9911"},
+			code: 4, says: "metrics.listen",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -95,8 +117,10 @@ func TestIokernelRefusesToStart(t *testing.T) {
 func defaultRoute(t *testing.T, h *host) {
 	t.Helper()
 	err := h.lab.In(lab.B, func() error {
-		return netlink.RouteAdd(&netlink.Route{LinkIndex: h.lab.End(lab.B).Index,
-			Gw: h.lab.End(lab.A).IPv4.AsSlice()})
+		return netlink.RouteAdd(&netlink.Route{
+			LinkIndex: h.lab.End(lab.B).Index,
+			Gw:        h.lab.End(lab.A).IPv4.AsSlice(),
+		})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -106,8 +130,10 @@ func defaultRoute(t *testing.T, h *host) {
 // foreignProgram attaches an XDP program that is not ours, by a link of this process.
 func foreignProgram(t *testing.T, h *host) {
 	t.Helper()
-	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "somebodys", Type: ebpf.XDP, License: "GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}}) // XDP_PASS
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "somebodys", Type: ebpf.XDP, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()},
+	}) // XDP_PASS
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,8 +248,10 @@ func TestHostileClients(t *testing.T) {
 		{name: "half a message", message: []byte(`{"version":1,"type":"hello","bo`), code: control.CodeMalformed},
 		{name: "another version", message: []byte(`{"version":99,"type":"hello"}`), code: control.CodeVersion},
 		{name: "too much", message: make([]byte, control.MaxMessageBytes+1), code: control.CodeOversize},
-		{name: "a file", message: []byte(`{"version":1,"type":"status","body":{}}`), file: true,
-			code: control.CodeFiles},
+		{
+			name: "a file", message: []byte(`{"version":1,"type":"status","body":{}}`), file: true,
+			code: control.CodeFiles,
+		},
 		{name: "nothing", code: control.CodeSilent},
 	}
 	for _, test := range tests {

@@ -297,8 +297,10 @@ func TestServiceCapabilities(t *testing.T) {
 	}
 	p := h.startWith(t, nil, &syscall.SysProcAttr{
 		Credential: &syscall.Credential{Uid: stranger, Gid: nobody},
-		AmbientCaps: []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_BPF, unix.CAP_PERFMON,
-			unix.CAP_IPC_LOCK},
+		AmbientCaps: []uintptr{
+			unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_BPF, unix.CAP_PERFMON,
+			unix.CAP_IPC_LOCK,
+		},
 	}, "iokernel", "--config", h.config)
 	p.await(t, 0, "iokernel: dl1")
 	h.echo(t, "--direct")

@@ -30,8 +30,10 @@ func Swarm(rng *rand.Rand) Config {
 		c.Burst = Burst{d.probability(0.02), d.between(0.02, 0.5), d.between(0.5, 1)}
 	}
 	if d.coin() {
-		c.Duplicate = Duplicate{d.probability(0.5), 1 + rng.IntN(MaxExtraCopies),
-			d.duration(core.Microsecond, 10*core.Millisecond)}
+		c.Duplicate = Duplicate{
+			d.probability(0.5), 1 + rng.IntN(MaxExtraCopies),
+			d.duration(core.Microsecond, 10*core.Millisecond),
+		}
 	}
 	if d.coin() {
 		c.Reorder = Reorder{d.probability(0.5), d.duration(core.Microsecond, 10*core.Millisecond)}
@@ -49,8 +51,10 @@ func Swarm(rng *rand.Rand) Config {
 		c.Cut = d.outage()
 	}
 	if d.coin() {
-		c.Replay = Replay{d.probability(0.5), int(d.log(1, MaxReplayDepth)),
-			d.duration(core.Microsecond, core.Second)}
+		c.Replay = Replay{
+			d.probability(0.5), int(d.log(1, MaxReplayDepth)),
+			d.duration(core.Microsecond, core.Second),
+		}
 	}
 	return c
 }

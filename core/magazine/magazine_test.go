@@ -35,8 +35,14 @@ func newFull(t failer, objects, rounds, caches int) (*Depot, []*Cache) {
 
 func TestNewRefuses(t *testing.T) {
 	for _, c := range []struct{ objects, rounds, caches int }{
-		{0, 1, 1}, {1, 0, 1}, {1, MaxRounds + 1, 1}, {1, 1, 0}, {-1, 1, 1}, {1, 1, -1},
-		{MaxObjects + 1, 1, 1}, {1, 1, MaxCaches + 1},
+		{0, 1, 1},
+		{1, 0, 1},
+		{1, MaxRounds + 1, 1},
+		{1, 1, 0},
+		{-1, 1, 1},
+		{1, 1, -1},
+		{MaxObjects + 1, 1, 1},
+		{1, 1, MaxCaches + 1},
 	} {
 		if _, err := New(c.objects, c.rounds, c.caches); err == nil {
 			t.Errorf("New(%d, %d, %d) succeeded", c.objects, c.rounds, c.caches)

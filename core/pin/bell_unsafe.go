@@ -29,8 +29,10 @@ func NewBell() (*Bell, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pin: socketpair: %w", err)
 	}
-	b := &Bell{near: os.NewFile(uintptr(fds[0]), "bell"), far: os.NewFile(uintptr(fds[1]), "bell"),
-		fd: fds[0]}
+	b := &Bell{
+		near: os.NewFile(uintptr(fds[0]), "bell"), far: os.NewFile(uintptr(fds[1]), "bell"),
+		fd: fds[0],
+	}
 	if err := unix.Shutdown(fds[0], unix.SHUT_RD); err != nil {
 		return nil, errors.Join(fmt.Errorf("pin: shut down a bell's way back: %w", err), b.Close())
 	}

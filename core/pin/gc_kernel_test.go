@@ -51,8 +51,10 @@ func TestCollectionsAreNotHeldUp(t *testing.T) {
 			eventually(t, "sleeps", func() bool { return threadState(t, p) == "S" })
 		},
 		"parked and spinning": func(t *testing.T) {
-			running(t, Options{Name: "spinning", CPU: anyCPU(t), Spin: core.Never,
-				Host: core.NewHost(spinning), Waiters: []Waiter{spinning}})
+			running(t, Options{
+				Name: "spinning", CPU: anyCPU(t), Spin: core.Never,
+				Host: core.NewHost(spinning), Waiters: []Waiter{spinning},
+			})
 			eventually(t, "polls", func() bool { return spinning.polls.Load() > 1000 })
 		},
 	} {

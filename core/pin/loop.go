@@ -101,8 +101,10 @@ func New(o Options) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{o: o, clock: NewClock(), event: event, sharing: newSharing(o.Baton),
-		done: make(chan struct{})}
+	l := &Loop{
+		o: o, clock: NewClock(), event: event, sharing: newSharing(o.Baton),
+		done: make(chan struct{}),
+	}
 	l.park.init(event, o.Waiters)
 	return l, nil
 }

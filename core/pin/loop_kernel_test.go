@@ -113,8 +113,10 @@ func anyCPU(t testing.TB) int {
 
 func TestSpinThenPark(t *testing.T) {
 	m := newMail(t)
-	l := running(t, Options{Name: "parks", CPU: -1, Spin: core.Millisecond, Host: core.NewHost(m),
-		Waiters: []Waiter{m}})
+	l := running(t, Options{
+		Name: "parks", CPU: -1, Spin: core.Millisecond, Host: core.NewHost(m),
+		Waiters: []Waiter{m},
+	})
 	eventually(t, "parks", func() bool { return l.Parks() > 0 || m.asleep.Load() })
 	eventually(t, "sleeps", func() bool { return threadState(t, l) == "S" })
 	polls := m.polls.Load()

@@ -63,8 +63,15 @@ func TestHostileProducer(t *testing.T) {
 		lie    uint32 // relative to the start, with 10 seen and 4 released
 		broken bool
 	}{
-		{10, false}, {12, false}, {4 + n, false},
-		{9, true}, {4, true}, {3, true}, {4 + n + 1, true}, {1 << 31, true}, {math.MaxUint32, true},
+		{10, false},
+		{12, false},
+		{4 + n, false},
+		{9, true},
+		{4, true},
+		{3, true},
+		{4 + n + 1, true},
+		{1 << 31, true},
+		{math.MaxUint32, true},
 	} {
 		mem := shared(n)
 		setIndices(mem, start)

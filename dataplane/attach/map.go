@@ -45,7 +45,8 @@ func (rt *Runtime) mapMediated(files map[string]*os.File) error {
 	}
 	rt.event = pin.OpenEvent(file)
 	pool, err := dataplane.NewPool(layout.FrameMemory(rt.memory.Bytes), dataplane.PoolConfig{
-		ChunkBytes: layout.ChunkBytes, Caches: layout.Workers})
+		ChunkBytes: layout.ChunkBytes, Caches: layout.Workers,
+	})
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,8 @@ func (rt *Runtime) mapDirect(files map[string]*os.File) error {
 		return err
 	}
 	pool, err := dataplane.NewPool(rt.memory.Bytes, dataplane.PoolConfig{
-		ChunkBytes: rt.grant.Layout.ChunkBytes, Caches: len(rt.grant.Workers)})
+		ChunkBytes: rt.grant.Layout.ChunkBytes, Caches: len(rt.grant.Workers),
+	})
 	if err != nil {
 		return err
 	}
@@ -88,8 +90,10 @@ func (rt *Runtime) mapDirect(files map[string]*os.File) error {
 	if d == nil {
 		return fmt.Errorf("the iokernel did not describe its sockets")
 	}
-	sizes := sock.Sizes{Fill: d.FillEntries, Completion: d.CompletionEntries, Rx: d.RxEntries,
-		Tx: d.TxEntries}
+	sizes := sock.Sizes{
+		Fill: d.FillEntries, Completion: d.CompletionEntries, Rx: d.RxEntries,
+		Tx: d.TxEntries,
+	}
 	for i, g := range rt.grant.Workers {
 		if file, err = take(files, control.FileSocket(i)); err != nil {
 			return err
@@ -127,7 +131,8 @@ func (rt *Runtime) wire(w *worker, pool *dataplane.Pool,
 	}
 	w.loop, err = dataplane.NewWorker(w.port, cache, dataplane.WorkerConfig{
 		MAC: wire.MAC(rt.grant.Interface.MAC), MTU: rt.grant.Interface.MTU,
-		VerifyChecksums: rt.grant.VerifyChecksums, Steered: true})
+		VerifyChecksums: rt.grant.VerifyChecksums, Steered: true,
+	})
 	if err != nil {
 		return err
 	}

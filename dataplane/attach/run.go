@@ -40,8 +40,10 @@ func (rt *Runtime) runLoops(ctx context.Context) error {
 	}
 	loops := make([]*pin.Loop, len(rt.workers))
 	for i, w := range rt.workers {
-		loop, err := pin.New(pin.Options{Name: fmt.Sprintf("worker%d", i), CPU: w.cpu, Spin: spin,
-			Host: w.host, Waiters: []pin.Waiter{w.waiter}})
+		loop, err := pin.New(pin.Options{
+			Name: fmt.Sprintf("worker%d", i), CPU: w.cpu, Spin: spin,
+			Host: w.host, Waiters: []pin.Waiter{w.waiter},
+		})
 		if err != nil {
 			for _, l := range loops[:i] {
 				l.Close()

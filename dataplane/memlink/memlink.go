@@ -114,8 +114,10 @@ type End struct {
 type frame = dataplane.Frame
 
 func newEnd(cache *dataplane.Cache, c Config, model *fault.Model) *End {
-	return &End{cache: cache, path: path{model: model, limit: c.InFlight},
-		tx: make([]frame, 0, c.QueueFrames), rx: make([]frame, 0, c.QueueFrames)}
+	return &End{
+		cache: cache, path: path{model: model, limit: c.InFlight},
+		tx: make([]frame, 0, c.QueueFrames), rx: make([]frame, 0, c.QueueFrames),
+	}
 }
 
 // Lent returns how many frames the end has.

@@ -203,8 +203,11 @@ func TestOverflow(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	a, b := newCache(t, 64, 2048), newCache(t, 64, 2048)
 	for _, c := range []memlink.Config{
-		{QueueFrames: dataplane.MaxSegments - 1}, {QueueFrames: -1}, {InFlight: -1},
-		{QueueFrames: memlink.MaxQueueFrames + 1}, {InFlight: memlink.MaxInFlight + 1},
+		{QueueFrames: dataplane.MaxSegments - 1},
+		{QueueFrames: -1},
+		{InFlight: -1},
+		{QueueFrames: memlink.MaxQueueFrames + 1},
+		{InFlight: memlink.MaxInFlight + 1},
 	} {
 		if _, err := memlink.New(a, b, c); err == nil {
 			t.Errorf("%+v was accepted", c)

@@ -38,8 +38,10 @@ func TestParseAccepts(t *testing.T) {
 	}{
 		{"udp4", udp4, Packet{KindUDP4, EtherTypeIPv4, 14, 34, 42, 26}},
 		{"udp6", udp6, Packet{KindUDP6, EtherTypeIPv6, 14, 54, 62, 26}},
-		{"padded to the Ethernet minimum", append(empty4, make([]byte, 18)...),
-			Packet{KindUDP4, EtherTypeIPv4, 14, 34, 42, 0}},
+		{
+			"padded to the Ethernet minimum", append(empty4, make([]byte, 18)...),
+			Packet{KindUDP4, EtherTypeIPv4, 14, 34, 42, 0},
+		},
 		{"udp6 with a trailer", append(bytes.Clone(udp6), 1, 2, 3), p6},
 		{"raw", raw, raw46(EtherTypeDunlin)},
 		{"raw without payload", raw[:14], Packet{KindRaw, EtherTypeDunlin, 14, 14, 14, 0}},
@@ -48,12 +50,18 @@ func TestParseAccepts(t *testing.T) {
 		{"tcp over IPv4", protocol(6), other4},
 		{"tcp over IPv6", next(6), other6},
 		{"no next header", next(59), other6},
-		{"icmp without a body", edit4(udp4[:34], func(h IPv4) { h[9] = 1; h.SetTotalLen(20) }),
-			Packet{KindOther, EtherTypeIPv4, 14, 34, 34, 0}},
-		{"IPv4 carries more than UDP says", withUDPLen(udp4, p4, 28),
-			Packet{KindUDP4, EtherTypeIPv4, 14, 34, 42, 20}},
-		{"IPv6 carries more than UDP says", withUDPLen(udp6, p6, 28),
-			Packet{KindUDP6, EtherTypeIPv6, 14, 54, 62, 20}},
+		{
+			"icmp without a body", edit4(udp4[:34], func(h IPv4) { h[9] = 1; h.SetTotalLen(20) }),
+			Packet{KindOther, EtherTypeIPv4, 14, 34, 34, 0},
+		},
+		{
+			"IPv4 carries more than UDP says", withUDPLen(udp4, p4, 28),
+			Packet{KindUDP4, EtherTypeIPv4, 14, 34, 42, 20},
+		},
+		{
+			"IPv6 carries more than UDP says", withUDPLen(udp6, p6, 28),
+			Packet{KindUDP6, EtherTypeIPv6, 14, 54, 62, 20},
+		},
 		{"DF clear", withFlags(udp4, 0), p4},
 	}
 	for _, tt := range tests {
@@ -93,8 +101,10 @@ func TestParseRejects(t *testing.T) {
 		{"IPv4 checksum", edit(udp4, func(c []byte) { c[24] ^= 1 }), ReasonBadIPSum},
 		{"IPv4 length below its header", total4(19), ReasonBadIPLength},
 		{"IPv4 longer than the frame", total4(55), ReasonBadIPLength},
-		{"IPv6 longer than the frame", edit6(udp6, func(h IPv6) { h.SetPayloadLen(35) }),
-			ReasonBadIPLength},
+		{
+			"IPv6 longer than the frame", edit6(udp6, func(h IPv6) { h.SetPayloadLen(35) }),
+			ReasonBadIPLength,
+		},
 		{"first fragment", withFlags(udp4, 0x2000), ReasonFragment},
 		{"last fragment", withFlags(udp4, 0x0001), ReasonFragment},
 		{"highest bit of the fragment offset", withFlags(udp4, 0x1000), ReasonFragment},

@@ -44,8 +44,11 @@ func TestSample(t *testing.T) {
 	runtime := DefaultRuntime()
 	runtime.Name = "echo"
 	runtime.UIDs = []Account{ID(65534)}
-	runtime.Endpoints = []Endpoint{{EtherType: 0x88B5}, {UDP: 7777},
-		{UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")}}
+	runtime.Endpoints = []Endpoint{
+		{EtherType: 0x88B5},
+		{UDP: 7777},
+		{UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")},
+	}
 	want := Default()
 	want.Interface = "veth0"
 	want.Runtimes = []Runtime{runtime}
@@ -247,13 +250,17 @@ f:4:46: runtimes[0].gids: group "staff": unknown staff`
 }
 
 func TestWarnings(t *testing.T) {
-	e, err := Load(Sources{File: []byte(minimal), Environ: []string{"DUNLIN_XPD_MODE=native",
-		"DUNLIN_SPIN=1us", "OTHER=1"}})
+	e, err := Load(Sources{File: []byte(minimal), Environ: []string{
+		"DUNLIN_XPD_MODE=native",
+		"DUNLIN_SPIN=1us", "OTHER=1",
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	compare(t, []string{"environment variable DUNLIN_XPD_MODE means nothing to the iokernel",
-		"no runtimes are configured, so nobody can attach"}, e.Warnings)
+	compare(t, []string{
+		"environment variable DUNLIN_XPD_MODE means nothing to the iokernel",
+		"no runtimes are configured, so nobody can attach",
+	}, e.Warnings)
 	if e.Spin != core.Microsecond {
 		t.Errorf("spin %d", e.Spin)
 	}
@@ -282,8 +289,10 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestMistakesInEnvironmentAndFlags(t *testing.T) {
-	_, err := Load(Sources{FileName: "f", File: []byte(minimal), Environ: []string{"DUNLIN_POLL=fast"},
-		Flags: map[string]string{"spin": "5", "xpd-mode": "auto"}})
+	_, err := Load(Sources{
+		FileName: "f", File: []byte(minimal), Environ: []string{"DUNLIN_POLL=fast"},
+		Flags: map[string]string{"spin": "5", "xpd-mode": "auto"},
+	})
 	want := `DUNLIN_POLL: poll: "fast": want auto, spin or adaptive
 --spin: spin: "5": want a duration with its unit, like 50us or 1ms
 --xpd-mode: no such setting`

@@ -47,37 +47,59 @@ func Settings() []Setting {
 		{"interface", "network interface to serve", func(c *Config) any { return &c.Interface }},
 		{"cpu", "CPU that the iokernel runs on", func(c *Config) any { return &c.CPU }},
 		{"poll", "when idle: auto, spin or adaptive", func(c *Config) any { return &c.Poll }},
-		{"spin", "how long to poll in vain before sleeping",
-			func(c *Config) any { return &c.Spin }},
+		{
+			"spin", "how long to poll in vain before sleeping",
+			func(c *Config) any { return &c.Spin },
+		},
 
 		{"xdp.mode", "auto, native or generic", func(c *Config) any { return &c.XDP.Mode }},
 		{"xdp.zero_copy", "auto or off", func(c *Config) any { return &c.XDP.ZeroCopy }},
-		{"xdp.queues", "receive queues to serve: all, none or a list like 0-3,8",
-			func(c *Config) any { return &c.XDP.Queues }},
+		{
+			"xdp.queues", "receive queues to serve: all, none or a list like 0-3,8",
+			func(c *Config) any { return &c.XDP.Queues },
+		},
 		{"xdp.busy_poll", "preferred busy polling", func(c *Config) any { return &c.XDP.BusyPoll }},
-		{"xdp.ring_entries", "entries of each ring",
-			func(c *Config) any { return &c.XDP.RingEntries }},
+		{
+			"xdp.ring_entries", "entries of each ring",
+			func(c *Config) any { return &c.XDP.RingEntries },
+		},
 		{"xdp.frames", "frames of a queue's memory", func(c *Config) any { return &c.XDP.Frames }},
 		{"xdp.chunk_bytes", "bytes of a frame", func(c *Config) any { return &c.XDP.ChunkBytes }},
-		{"xdp.jumbo", "packets of several frames: auto or off",
-			func(c *Config) any { return &c.XDP.Jumbo }},
+		{
+			"xdp.jumbo", "packets of several frames: auto or off",
+			func(c *Config) any { return &c.XDP.Jumbo },
+		},
 
-		{"allow_default_route", "take the interface of the default route",
-			func(c *Config) any { return &c.AllowDefaultRoute }},
-		{"verify_checksums", "check checksums of received packets",
-			func(c *Config) any { return &c.VerifyChecksums }},
+		{
+			"allow_default_route", "take the interface of the default route",
+			func(c *Config) any { return &c.AllowDefaultRoute },
+		},
+		{
+			"verify_checksums", "check checksums of received packets",
+			func(c *Config) any { return &c.VerifyChecksums },
+		},
 
-		{"control.socket", "path of the control socket",
-			func(c *Config) any { return &c.Control.Socket }},
-		{"control.mode", "permissions of the control socket",
-			func(c *Config) any { return &c.Control.Mode }},
-		{"control.group", "group of the control socket",
-			func(c *Config) any { return &c.Control.Group }},
+		{
+			"control.socket", "path of the control socket",
+			func(c *Config) any { return &c.Control.Socket },
+		},
+		{
+			"control.mode", "permissions of the control socket",
+			func(c *Config) any { return &c.Control.Mode },
+		},
+		{
+			"control.group", "group of the control socket",
+			func(c *Config) any { return &c.Control.Group },
+		},
 
-		{"metrics.listen", "host:port for /metrics, /livez and /readyz",
-			func(c *Config) any { return &c.Metrics.Listen }},
-		{"metrics.pprof", "serve /debug/pprof too",
-			func(c *Config) any { return &c.Metrics.Pprof }},
+		{
+			"metrics.listen", "host:port for /metrics, /livez and /readyz",
+			func(c *Config) any { return &c.Metrics.Listen },
+		},
+		{
+			"metrics.pprof", "serve /debug/pprof too",
+			func(c *Config) any { return &c.Metrics.Pprof },
+		},
 
 		{"log.level", "info, debug, warn or error", func(c *Config) any { return &c.Log.Level }},
 		{"log.format", "text or json", func(c *Config) any { return &c.Log.Format }},

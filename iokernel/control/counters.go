@@ -17,8 +17,10 @@ type Counters struct {
 }
 
 // codes are all reasons, in the order of counts.refused.
-var codes = [...]Code{CodeMalformed, CodeVersion, CodeOversize, CodeFiles, CodeSilent, CodeOrder,
-	CodeDenied, CodeBusy, CodeInternal}
+var codes = [...]Code{
+	CodeMalformed, CodeVersion, CodeOversize, CodeFiles, CodeSilent, CodeOrder,
+	CodeDenied, CodeBusy, CodeInternal,
+}
 
 // counts are written by every connection.
 type counts struct {

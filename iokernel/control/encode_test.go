@@ -13,27 +13,40 @@ import (
 
 // messages has one of each type, with a value in every field.
 func messages() []message {
-	endpoints := []Endpoint{{EtherType: 0x88B5}, {UDP: 7777},
-		{UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")}}
-	inter := Interface{Name: "veth0", Index: 3, MAC: MAC{2, 0, 0, 0, 0, 1}, MTU: 1500,
-		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")}}
+	endpoints := []Endpoint{
+		{EtherType: 0x88B5},
+		{UDP: 7777},
+		{UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")},
+	}
+	inter := Interface{
+		Name: "veth0", Index: 3, MAC: MAC{2, 0, 0, 0, 0, 1}, MTU: 1500,
+		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")},
+	}
 	workers := []WorkerGrant{{Worker: 0, CPU: 1, Queue: -1}, {Worker: 1, CPU: 2, Queue: 5}}
 	return []message{
 		&Hello{Runtime: "echo", Mode: Direct, Endpoints: endpoints},
-		&Grant{Runtime: "echo", Mode: Direct, Interface: inter, Workers: workers, Endpoints: endpoints,
+		&Grant{
+			Runtime: "echo", Mode: Direct, Interface: inter, Workers: workers, Endpoints: endpoints,
 			Layout:          Layout{Workers: 2, RingEntries: 1024, ChunkBytes: 4096, Chunks: 4096, Bytes: 1 << 24},
 			VerifyChecksums: true, Spin: 50_000,
-			Direct: &DirectGrant{FillEntries: 1, CompletionEntries: 2, RxEntries: 3, TxEntries: 4,
-				HeadroomBytes: 5, ZeroCopy: true, NeedWakeup: true, MultiBuffer: true},
-			FDs: []string{FileMemory, FileDoorbell, FileWorker(0), FileSocket(0)}},
+			Direct: &DirectGrant{
+				FillEntries: 1, CompletionEntries: 2, RxEntries: 3, TxEntries: 4,
+				HeadroomBytes: 5, ZeroCopy: true, NeedWakeup: true, MultiBuffer: true,
+			},
+			FDs: []string{FileMemory, FileDoorbell, FileWorker(0), FileSocket(0)},
+		},
 		&Refusal{Code: CodeDenied, Message: "no", Final: true},
 		&Neigh{Addr: netip.MustParseAddr("fd00::2")},
 		&NeighReply{Addr: netip.MustParseAddr("fd00::2"), MAC: MAC{1, 2, 3, 4, 5, 6}, Found: true},
 		&StatusRequest{},
-		&Status{Build: "v1", Interface: inter, XDP: "native", Queues: []int{0, 1}, CPU: 2, Uptime: 5,
+		&Status{
+			Build: "v1", Interface: inter, XDP: "native", Queues: []int{0, 1}, CPU: 2, Uptime: 5,
 			Counters: map[string]uint64{"a": 1 << 60},
-			Runtimes: []RuntimeStatus{{Name: "echo", Mode: Mediated, PID: 7, UID: 65534,
-				Workers: workers, Counters: map[string]uint64{"b": 2}}}},
+			Runtimes: []RuntimeStatus{{
+				Name: "echo", Mode: Mediated, PID: 7, UID: 65534,
+				Workers: workers, Counters: map[string]uint64{"b": 2},
+			}},
+		},
 		&Evicted{Reason: "why"},
 	}
 }

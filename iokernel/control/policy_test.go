@@ -9,10 +9,15 @@ import (
 func policy() Policy {
 	return Policy{
 		Rules: []Rule{
-			{Runtime: "echo", UIDs: []uint32{65534}, Endpoints: []Endpoint{{EtherType: 0x88B5},
-				{UDP: 7777}, {UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")}}},
-			{Runtime: "team", GIDs: []uint32{100, 200}, AllowDirect: true,
-				Endpoints: []Endpoint{{UDP: 53}}},
+			{Runtime: "echo", UIDs: []uint32{65534}, Endpoints: []Endpoint{
+				{EtherType: 0x88B5},
+				{UDP: 7777},
+				{UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")},
+			}},
+			{
+				Runtime: "team", GIDs: []uint32{100, 200}, AllowDirect: true,
+				Endpoints: []Endpoint{{UDP: 53}},
+			},
 		},
 		StatusUIDs: []uint32{1001},
 		StatusGIDs: []uint32{300},
@@ -29,39 +34,77 @@ func TestPolicyAttach(t *testing.T) {
 	}{
 		{"by user", echo, Hello{Runtime: "echo", Mode: Mediated}, ""},
 		{"by group", Credentials{UID: 7, GID: 100}, Hello{Runtime: "team", Mode: Mediated}, ""},
-		{"by supplementary group", Credentials{UID: 7, GID: 7, Groups: []uint32{5, 200}},
-			Hello{Runtime: "team", Mode: Mediated}, ""},
+		{
+			"by supplementary group",
+			Credentials{UID: 7, GID: 7, Groups: []uint32{5, 200}},
+			Hello{Runtime: "team", Mode: Mediated},
+			"",
+		},
 		{"direct", Credentials{UID: 7, GID: 100}, Hello{Runtime: "team", Mode: Direct}, ""},
 
-		{"wrong user", Credentials{UID: 65533, GID: 65534}, Hello{Runtime: "echo", Mode: Mediated},
-			`uid 65533 (gid 65534) is not in uids or gids of runtime "echo"`},
-		{"a uid is not a gid", Credentials{UID: 100, GID: 7}, Hello{Runtime: "team", Mode: Mediated},
-			`it may attach as nothing`},
-		{"a gid is not a uid", Credentials{UID: 7, GID: 65534}, Hello{Runtime: "echo", Mode: Mediated},
-			`not in uids or gids`},
-		{"root is nobody special", Credentials{}, Hello{Runtime: "echo", Mode: Mediated},
-			"not in uids or gids"},
+		{
+			"wrong user",
+			Credentials{UID: 65533, GID: 65534},
+			Hello{Runtime: "echo", Mode: Mediated},
+			`uid 65533 (gid 65534) is not in uids or gids of runtime "echo"`,
+		},
+		{
+			"a uid is not a gid",
+			Credentials{UID: 100, GID: 7},
+			Hello{Runtime: "team", Mode: Mediated},
+			`it may attach as nothing`,
+		},
+		{
+			"a gid is not a uid",
+			Credentials{UID: 7, GID: 65534},
+			Hello{Runtime: "echo", Mode: Mediated},
+			`not in uids or gids`,
+		},
+		{
+			"root is nobody special",
+			Credentials{},
+			Hello{Runtime: "echo", Mode: Mediated},
+			"not in uids or gids",
+		},
 		{"somebody else's name", echo, Hello{Runtime: "team", Mode: Mediated}, "it may attach as echo"},
-		{"no such runtime", echo, Hello{Runtime: "ecko", Mode: Mediated},
-			`no runtime "ecko" in the iokernel's configuration; uid 65534 may attach as echo`},
+		{
+			"no such runtime", echo,
+			Hello{Runtime: "ecko", Mode: Mediated},
+			`no runtime "ecko" in the iokernel's configuration; uid 65534 may attach as echo`,
+		},
 		{"no name", echo, Hello{Mode: Mediated}, `no runtime ""`},
 		{"direct not allowed", echo, Hello{Runtime: "echo", Mode: Direct}, "allow_direct"},
 		{"no mode", echo, Hello{Runtime: "echo"}, `mode "": want`},
 
 		{"EtherType", echo, Hello{"echo", Mediated, []Endpoint{{EtherType: 0x88B5}}}, ""},
 		{"port", echo, Hello{"echo", Mediated, []Endpoint{{UDP: 7777}}}, ""},
-		{"port at an address", echo, Hello{"echo", Mediated,
-			[]Endpoint{{UDP: 7777, Address: netip.MustParseAddr("10.0.0.9")}}}, ""},
-		{"port at its address", echo, Hello{"echo", Mediated,
-			[]Endpoint{{UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")}}}, ""},
+		{"port at an address", echo, Hello{
+			"echo", Mediated,
+			[]Endpoint{{UDP: 7777, Address: netip.MustParseAddr("10.0.0.9")}},
+		}, ""},
+		{"port at its address", echo, Hello{
+			"echo", Mediated,
+			[]Endpoint{{UDP: 7778, Address: netip.MustParseAddr("10.0.0.1")}},
+		}, ""},
 		{"port wherever it is", echo, Hello{"echo", Mediated, []Endpoint{{UDP: 7778}}}, ""},
-		{"port at another address", echo, Hello{"echo", Mediated,
-			[]Endpoint{{UDP: 7778, Address: netip.MustParseAddr("10.0.0.2")}}},
-			`UDP 10.0.0.2:7778 is not among the endpoints of runtime "echo"`},
-		{"another port", echo, Hello{"echo", Mediated, []Endpoint{{UDP: 7777}, {UDP: 53}}},
-			"UDP port 53 is not among"},
-		{"another EtherType", echo, Hello{"echo", Mediated, []Endpoint{{EtherType: 0x88B6}}},
-			"EtherType 0x88B6 is not among"},
+		{
+			"port at another address", echo,
+			Hello{
+				"echo", Mediated,
+				[]Endpoint{{UDP: 7778, Address: netip.MustParseAddr("10.0.0.2")}},
+			},
+			`UDP 10.0.0.2:7778 is not among the endpoints of runtime "echo"`,
+		},
+		{
+			"another port", echo,
+			Hello{"echo", Mediated, []Endpoint{{UDP: 7777}, {UDP: 53}}},
+			"UDP port 53 is not among",
+		},
+		{
+			"another EtherType", echo,
+			Hello{"echo", Mediated, []Endpoint{{EtherType: 0x88B6}}},
+			"EtherType 0x88B6 is not among",
+		},
 		{"both", echo, Hello{"echo", Mediated, []Endpoint{{EtherType: 0x88B5, UDP: 7777}}}, "not among"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -66,8 +66,10 @@ func newHandler(t *testing.T) *handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &handler{granted: os.NewFile(uintptr(fd), "granted"), status: Status{Build: "test"}, attached: make(chan *Session, 1000),
-		detached: make(chan ending, 1000)}
+	h := &handler{
+		granted: os.NewFile(uintptr(fd), "granted"), status: Status{Build: "test"}, attached: make(chan *Session, 1000),
+		detached: make(chan ending, 1000),
+	}
 	t.Cleanup(func() { h.granted.Close() })
 	if _, err := h.granted.WriteString("granted"); err != nil {
 		t.Fatal(err)
@@ -143,16 +145,22 @@ func (j *journal) String() string {
 
 // mine is the policy under which this process may attach as echo.
 func mine() Policy {
-	return Policy{Rules: []Rule{{Runtime: "echo", UIDs: []uint32{uint32(os.Geteuid())},
-		AllowDirect: true}}, StatusUIDs: []uint32{uint32(os.Geteuid())}}
+	return Policy{Rules: []Rule{{
+		Runtime: "echo", UIDs: []uint32{uint32(os.Geteuid())},
+		AllowDirect: true,
+	}}, StatusUIDs: []uint32{uint32(os.Geteuid())}}
 }
 
 func newRig(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
-	r := &rig{T: t, handler: newHandler(t), path: socketPath(t), log: new(journal),
-		served: make(chan error, 1)}
-	o := Options{Path: r.path, Mode: 0o660, GID: -1, Policy: mine(),
-		Log: slog.New(slog.NewTextHandler(r.log, nil))}
+	r := &rig{
+		T: t, handler: newHandler(t), path: socketPath(t), log: new(journal),
+		served: make(chan error, 1),
+	}
+	o := Options{
+		Path: r.path, Mode: 0o660, GID: -1, Policy: mine(),
+		Log: slog.New(slog.NewTextHandler(r.log, nil)),
+	}
 	if change != nil {
 		change(&o)
 	}

@@ -84,8 +84,10 @@ func total(name string, stages []sheet) sheet {
 func (v *view) there(direct bool) []sheet {
 	socketLost := []line{{"xsk rx_dropped", v.in.RxDropped}, {"xsk rx_ring_full", v.in.RxRingFull}}
 	taken := uint64(0)
-	program := sheet{"program", v.b.received, []line{{"taken", 0},
-		{"veth: no buffer", v.b.rxLost - v.in.RxDropped - v.in.RxRingFull}}}
+	program := sheet{"program", v.b.received, []line{
+		{"taken", 0},
+		{"veth: no buffer", v.b.rxLost - v.in.RxDropped - v.in.RxRingFull},
+	}}
 	for reason, n := range v.program {
 		if bpf.Reason(reason).Redirected() {
 			taken += n
@@ -100,29 +102,40 @@ func (v *view) there(direct bool) []sheet {
 	}
 	socket := sheet{"socket of B", taken, append([]line{{"received", received}}, socketLost...)}
 	stages := []sheet{
-		{"generator", v.generator.TxPackets, []line{{"wire", v.b.received},
-			{"veth A tx_dropped", v.a.txLost}, {"xsk tx_invalid", v.back.TxInvalid}}},
+		{"generator", v.generator.TxPackets, []line{
+			{"wire", v.b.received},
+			{"veth A tx_dropped", v.a.txLost},
+			{"xsk tx_invalid", v.back.TxInvalid},
+		}},
 		program, socket,
 	}
 	if !direct {
-		queue := sheet{"iokernel, from NIC", v.queue.RxPackets,
-			[]line{{"to runtime", v.runtime.RxPackets}}}
+		queue := sheet{
+			"iokernel, from NIC", v.queue.RxPackets,
+			[]line{{"to runtime", v.runtime.RxPackets}},
+		}
 		for d := range v.queue.Drops {
 			name := "iokernel " + iokernel.Drop(d).String()
 			queue.left = append(queue.left, line{name, v.queue.Drops[d]})
 		}
-		for _, d := range []iokernel.Drop{iokernel.DropNoFill, iokernel.DropRxFull,
-			iokernel.DropTooLong} {
+		for _, d := range []iokernel.Drop{
+			iokernel.DropNoFill, iokernel.DropRxFull,
+			iokernel.DropTooLong,
+		} {
 			queue.left = append(queue.left, line{"iokernel " + d.String(), v.runtime.Drops[d]})
 		}
 		stages = append(stages,
 			sheet{"port of the NIC", v.nic.RxPackets, []line{{"packets", v.queue.RxPackets}}},
-			queue, sheet{"port of the runtime", v.runtime.RxPackets,
-				[]line{{"packets", v.port.RxPackets}}})
+			queue, sheet{
+				"port of the runtime", v.runtime.RxPackets,
+				[]line{{"packets", v.port.RxPackets}},
+			})
 	}
 	w := &v.worker
-	worker := sheet{"worker", v.port.RxPackets, []line{{"replied", w.Replies},
-		{"worker silent", w.Silent}}}
+	worker := sheet{"worker", v.port.RxPackets, []line{
+		{"replied", w.Replies},
+		{"worker silent", w.Silent},
+	}}
 	for r, n := range w.Dropped {
 		worker.left = append(worker.left, line{"worker " + dataplane.Reason(r).String(), n})
 	}
@@ -136,9 +149,11 @@ func (v *view) backStages(direct bool, received uint64) []sheet {
 	sent := v.port.TxPackets
 	if !direct {
 		port := sheet{"iokernel, from runtime", sent, []line{{"to NIC", v.runtime.TxPackets}}}
-		for _, d := range []iokernel.Drop{iokernel.DropSendMalformed, iokernel.DropSendTooLong,
+		for _, d := range []iokernel.Drop{
+			iokernel.DropSendMalformed, iokernel.DropSendTooLong,
 			iokernel.DropForeignMAC, iokernel.DropForeignSource, iokernel.DropNoLocal,
-			iokernel.DropNoQueue} {
+			iokernel.DropNoQueue,
+		} {
 			port.left = append(port.left, line{"iokernel " + d.String(), v.runtime.Drops[d]})
 		}
 		stages = append(stages, port,
@@ -146,11 +161,17 @@ func (v *view) backStages(direct bool, received uint64) []sheet {
 		sent = v.nic.TxPackets
 	}
 	return append(stages,
-		sheet{"wire", sent, []line{{"wire", v.a.received}, {"veth B tx_dropped", v.b.txLost},
-			{"xsk tx_invalid", v.in.TxInvalid}}},
-		sheet{"socket of A", v.a.received, []line{{"received", v.generator.RxPackets},
+		sheet{"wire", sent, []line{
+			{"wire", v.a.received},
+			{"veth B tx_dropped", v.b.txLost},
+			{"xsk tx_invalid", v.in.TxInvalid},
+		}},
+		sheet{"socket of A", v.a.received, []line{
+			{"received", v.generator.RxPackets},
 			{"veth: no buffer", v.a.rxLost - v.back.RxDropped - v.back.RxRingFull},
-			{"xsk rx_dropped", v.back.RxDropped}, {"xsk rx_ring_full", v.back.RxRingFull}}},
+			{"xsk rx_dropped", v.back.RxDropped},
+			{"xsk rx_ring_full", v.back.RxRingFull},
+		}},
 		sheet{"generator", v.generator.RxPackets, []line{{"received and checked", received}}})
 }
 

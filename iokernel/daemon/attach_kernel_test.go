@@ -43,13 +43,19 @@ func TestOpenRefusals(t *testing.T) {
 		o     attach.Options
 		words []string
 	}{
-		{attach.Options{Name: "echo", Socket: nowhere},
-			[]string{nowhere, "is the iokernel running"}},
+		{
+			attach.Options{Name: "echo", Socket: nowhere},
+			[]string{nowhere, "is the iokernel running"},
+		},
 		{attach.Options{Name: "stranger", Socket: d.Socket()}, []string{"stranger"}},
-		{attach.Options{Name: "echo", Socket: d.Socket()},
-			[]string{"attached already", fmt.Sprintf("pid %d", os.Getpid())}},
-		{attach.Options{Name: otherName, Socket: d.Socket(), Direct: true},
-			[]string{"allow_direct"}},
+		{
+			attach.Options{Name: "echo", Socket: d.Socket()},
+			[]string{"attached already", fmt.Sprintf("pid %d", os.Getpid())},
+		},
+		{
+			attach.Options{Name: otherName, Socket: d.Socket(), Direct: true},
+			[]string{"allow_direct"},
+		},
 	} {
 		_, err := attach.Open(c.o)
 		says(t, err, append(c.words, "attach "+c.o.Name)...)
@@ -116,8 +122,10 @@ func TestWorkersShareTheWork(t *testing.T) {
 					r.AllowDirect, r.Queue = true, 0
 				}
 			})
-			rt := openRuntime(t, attach.Options{Name: "echo", Socket: d.Socket(),
-				Direct: mode == modeDirect})
+			rt := openRuntime(t, attach.Options{
+				Name: "echo", Socket: d.Socket(),
+				Direct: mode == modeDirect,
+			})
 			var served [workers]atomic.Uint64
 			number := map[*dataplane.Worker]int{}
 			for i := range rt.Workers() {

@@ -17,8 +17,10 @@ func (d *Daemon) listen() error {
 		return nil
 	}
 	c := &d.o.Config.Control
-	o := control.Options{Path: c.Socket, Mode: fs.FileMode(c.Mode), GID: -1, Policy: d.policy(),
-		Log: d.log}
+	o := control.Options{
+		Path: c.Socket, Mode: fs.FileMode(c.Mode), GID: -1, Policy: d.policy(),
+		Log: d.log,
+	}
 	if c.Group.Known {
 		o.GID = int(c.Group.ID)
 	}
@@ -31,9 +33,11 @@ func (d *Daemon) listen() error {
 func (d *Daemon) policy() control.Policy {
 	var p control.Policy
 	for _, r := range d.o.Config.Runtimes {
-		p.Rules = append(p.Rules, control.Rule{Runtime: r.Name,
-			UIDs: ids(r.UIDs), GIDs: ids(r.GIDs), AllowDirect: r.AllowDirect,
-			Endpoints: controlEndpoints(r.Endpoints)})
+		p.Rules = append(p.Rules, control.Rule{
+			Runtime: r.Name,
+			UIDs:    ids(r.UIDs), GIDs: ids(r.GIDs), AllowDirect: r.AllowDirect,
+			Endpoints: controlEndpoints(r.Endpoints),
+		})
 	}
 	if g := d.o.Config.Control.Group; g.Known {
 		p.StatusGIDs = []uint32{g.ID}
@@ -87,8 +91,10 @@ func (h handler) Neigh(ctx context.Context, _ *control.Session, addr netip.Addr)
 // Status describes the iokernel for people.
 func (h handler) Status(context.Context) (control.Status, error) {
 	d := h.d
-	s := control.Status{Build: d.o.Build, Interface: d.interfaceNow(), XDP: d.Line(), CPU: d.cpu,
-		Uptime: d.clock.Now() - d.started, Counters: map[string]uint64{}}
+	s := control.Status{
+		Build: d.o.Build, Interface: d.interfaceNow(), XDP: d.Line(), CPU: d.cpu,
+		Uptime: d.clock.Now() - d.started, Counters: map[string]uint64{},
+	}
 	for i, q := range d.queues {
 		s.Queues = append(s.Queues, q.number)
 		var c iokernel.QueueCounters
@@ -116,8 +122,10 @@ func (d *Daemon) runtimeStatus(c *config.Runtime) control.RuntimeStatus {
 		if a.runtime != nil {
 			var n iokernel.RuntimeCounters
 			d.loop.Do(func() { n = a.runtime.Counters() })
-			s.Counters = map[string]uint64{"rx_packets": n.RxPackets, "tx_packets": n.TxPackets,
-				"switched": n.Switched, "wakes": n.Wakes}
+			s.Counters = map[string]uint64{
+				"rx_packets": n.RxPackets, "tx_packets": n.TxPackets,
+				"switched": n.Switched, "wakes": n.Wakes,
+			}
 			addDrops(s.Counters, &n.Drops)
 		}
 	}

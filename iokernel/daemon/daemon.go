@@ -88,9 +88,11 @@ func Start(o Options) (_ *Daemon, err error) {
 	if o.Inside == nil {
 		o.Inside = func(f func() error) error { return f() }
 	}
-	d := &Daemon{o: o, log: o.Log, clock: pin.NewClock(), attached: map[owner]*attachment{},
+	d := &Daemon{
+		o: o, log: o.Log, clock: pin.NewClock(), attached: map[owner]*attachment{},
 		evicted:   map[string]*[iokernel.ViolationCount]uint64{},
-		evictions: make(chan struct{}, 1), failed: make(chan error, 1)}
+		evictions: make(chan struct{}, 1), failed: make(chan error, 1),
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	defer func() {
@@ -164,8 +166,10 @@ func (d *Daemon) buildDataplane() error {
 	for _, q := range d.queues {
 		waiters = append(waiters, q)
 	}
-	d.loop, err = pin.New(pin.Options{Name: "iokernel", CPU: d.cpu, Spin: d.spin, Host: d.host,
-		Waiters: waiters})
+	d.loop, err = pin.New(pin.Options{
+		Name: "iokernel", CPU: d.cpu, Spin: d.spin, Host: d.host,
+		Waiters: waiters,
+	})
 	return err
 }
 

@@ -50,8 +50,10 @@ func optionsFor(t *testing.T, l *lab.Lab) Options {
 	r.UIDs = []config.Account{config.ID(uint32(os.Getuid()))}
 	r.Endpoints = []config.Endpoint{{EtherType: uint16(echoType)}, {UDP: echoPort}}
 	c.Runtimes = []config.Runtime{r}
-	return Options{Config: c, Inside: func(f func() error) error { return l.In(lab.B, f) },
-		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
+	return Options{
+		Config: c, Inside: func(f func() error) error { return l.In(lab.B, f) },
+		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+	}
 }
 
 // startDaemon starts an iokernel until the test ends.

@@ -53,8 +53,10 @@ func (d *Daemon) apply(s neigh.State) error {
 // interfaceNow is the interface as runtimes are told.
 func (d *Daemon) interfaceNow() control.Interface {
 	s := d.neigh.State()
-	return control.Interface{Name: s.Name, Index: s.Index, MAC: s.MAC, MTU: s.MTU,
-		Addresses: s.Addresses}
+	return control.Interface{
+		Name: s.Name, Index: s.Index, MAC: s.MAC, MTU: s.MTU,
+		Addresses: s.Addresses,
+	}
 }
 
 // neighbour finds the Ethernet address behind an IP address: our own for our own addresses.

@@ -119,8 +119,10 @@ func TestMACChanges(t *testing.T) {
 			return err
 		}
 		for _, a := range []netip.Addr{l.End(lab.B).IPv4, l.End(lab.B).IPv6} {
-			err = errors.Join(err, netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index,
-				State: netlink.NUD_REACHABLE, IP: a.AsSlice(), HardwareAddr: mac}))
+			err = errors.Join(err, netlink.NeighSet(&netlink.Neigh{
+				LinkIndex: link.Attrs().Index,
+				State:     netlink.NUD_REACHABLE, IP: a.AsSlice(), HardwareAddr: mac,
+			}))
 		}
 		return err
 	})

@@ -26,8 +26,10 @@ func forgeries(l *lab.Lab) []forgery {
 		return func(b []byte) int { wire.PutEthernet(b, dst, src, t); return minFrame }
 	}
 	udp := func(dst wire.MAC, src, to netip.AddrPort) func([]byte) int {
-		f := wire.UDPFlow{SrcMAC: ours, DstMAC: dst, Src: wire.UDPAddrFrom(src),
-			Dst: wire.UDPAddrFrom(to)}
+		f := wire.UDPFlow{
+			SrcMAC: ours, DstMAC: dst, Src: wire.UDPAddrFrom(src),
+			Dst: wire.UDPAddrFrom(to),
+		}
 		return func(b []byte) int { return wire.PutUDP(b, &f, 18).Len() }
 	}
 	at := netip.AddrPortFrom
@@ -41,18 +43,26 @@ func forgeries(l *lab.Lab) []forgery {
 		{"nobody's EtherType", 5, iokernel.DropForeignSource, raw(peer, ours, foreignType)},
 		{"ARP", 6, iokernel.DropForeignSource, raw(peer, ours, wire.EtherTypeARP)},
 		{"a VLAN tag", 7, iokernel.DropSendMalformed, raw(peer, ours, wire.EtherTypeVLAN)},
-		{"another runtime's port", 8, iokernel.DropForeignSource,
-			udp(peer, at(b.IPv4, echoPort), client)},
-		{"another host's address", 9, iokernel.DropForeignSource,
-			udp(peer, at(a.IPv4, otherPort), client)},
-		{"a broken IPv4 header", 10, iokernel.DropSendMalformed,
-			raw(peer, ours, wire.EtherTypeIPv4)},
+		{
+			"another runtime's port", 8, iokernel.DropForeignSource,
+			udp(peer, at(b.IPv4, echoPort), client),
+		},
+		{
+			"another host's address", 9, iokernel.DropForeignSource,
+			udp(peer, at(a.IPv4, otherPort), client),
+		},
+		{
+			"a broken IPv4 header", 10, iokernel.DropSendMalformed,
+			raw(peer, ours, wire.EtherTypeIPv4),
+		},
 		{"too long", 14, iokernel.DropSendTooLong, func(b []byte) int {
 			wire.PutEthernet(b, peer, ours, otherType)
 			return dataplane.DefaultMTU + wire.EthernetBytes + 1
 		}},
-		{"a port of this host that nobody has", 15, iokernel.DropNoLocal,
-			udp(ours, at(b.IPv4, otherPort), at(b.IPv4, 9))},
+		{
+			"a port of this host that nobody has", 15, iokernel.DropNoLocal,
+			udp(ours, at(b.IPv4, otherPort), at(b.IPv4, 9)),
+		},
 	}
 }
 

@@ -32,8 +32,10 @@ const (
 	kinds
 )
 
-var kindText = [kinds]string{"echo", "copy", "udp", "extra", "silent", "decline", "unserved",
-	"long", "stray", "other host", "group", "empty", "bad ip", "bad udp", "giant"}
+var kindText = [kinds]string{
+	"echo", "copy", "udp", "extra", "silent", "decline", "unserved",
+	"long", "stray", "other host", "group", "empty", "bad ip", "bad udp", "giant",
+}
 
 func (k kind) String() string { return kindText[k] }
 
@@ -71,8 +73,10 @@ func (m mark) put(b []byte) {
 }
 
 func markOf(b []byte) mark {
-	return mark{kind: kind(b[0]), size: int(binary.BigEndian.Uint16(b[2:])),
-		seq: binary.BigEndian.Uint64(b[4:])}
+	return mark{
+		kind: kind(b[0]), size: int(binary.BigEndian.Uint16(b[2:])),
+		seq: binary.BigEndian.Uint64(b[4:]),
+	}
 }
 
 // pattern is what frames are filled with: each begins somewhere else in it.

@@ -54,9 +54,11 @@ func newGenerator(t *testing.T, l *lab.Lab, seed uint64) *generator {
 	g := &generator{t: t, lab: l, rand: rand.New(rand.NewPCG(seed, 0))}
 	g.pattern = newPattern(g.rand)
 	a, b := l.End(lab.A), l.End(lab.B)
-	g.flow = wire.UDPFlow{SrcMAC: a.MAC, DstMAC: b.MAC,
+	g.flow = wire.UDPFlow{
+		SrcMAC: a.MAC, DstMAC: b.MAC,
 		Src: wire.UDPAddrFrom(netip.AddrPortFrom(a.IPv4, 40000)),
-		Dst: wire.UDPAddrFrom(netip.AddrPortFrom(b.IPv4, echoPort))}
+		Dst: wire.UDPAddrFrom(netip.AddrPortFrom(b.IPv4, echoPort)),
+	}
 	program, err := bpf.LoadRedirect(1, true)
 	if err != nil {
 		t.Fatal(err)
@@ -78,15 +80,18 @@ func newGenerator(t *testing.T, l *lab.Lab, seed uint64) *generator {
 			}
 		})
 		const n = generatorRing
-		g.socket, err = i.OpenSocket(0, memory.Bytes, xdp.SocketOptions{Name: "generator",
-			Rings: sock.Sizes{Fill: n, Completion: 2 * n, Rx: generatorRx, Tx: 2 * n}})
+		g.socket, err = i.OpenSocket(0, memory.Bytes, xdp.SocketOptions{
+			Name:  "generator",
+			Rings: sock.Sizes{Fill: n, Completion: 2 * n, Rx: generatorRx, Tx: 2 * n},
+		})
 		if err != nil {
 			return err
 		}
 		return i.Register(g.socket, 0)
 	})
 	g.pool, err = dataplane.NewPool(memory.Bytes, dataplane.PoolConfig{
-		ChunkBytes: dataplane.MaxChunkBytes, Caches: 1})
+		ChunkBytes: dataplane.MaxChunkBytes, Caches: 1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

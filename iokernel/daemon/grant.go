@@ -92,15 +92,19 @@ func (d *Daemon) attach(by owner, peer control.Credentials, h control.Hello) (
 // grantFor is the part of a grant that does not depend on the mode.
 func (d *Daemon) grantFor(a *attachment) control.Grant {
 	c := a.config
-	g := control.Grant{Runtime: c.Name, Mode: a.mode, Interface: d.interfaceNow(),
+	g := control.Grant{
+		Runtime: c.Name, Mode: a.mode, Interface: d.interfaceNow(),
 		Endpoints:       controlEndpoints(c.Endpoints),
-		VerifyChecksums: d.o.Config.VerifyChecksums, Spin: d.spin}
+		VerifyChecksums: d.o.Config.VerifyChecksums, Spin: d.spin,
+	}
 	if d.spin == core.Never {
 		g.Spin = spinForever
 	}
 	for w := range c.Workers {
-		g.Workers = append(g.Workers, control.WorkerGrant{Worker: w, CPU: d.workerCPU(c, w),
-			Queue: -1})
+		g.Workers = append(g.Workers, control.WorkerGrant{
+			Worker: w, CPU: d.workerCPU(c, w),
+			Queue: -1,
+		})
 	}
 	return g
 }
@@ -129,8 +133,10 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 			"runtimes' or busy: mediated runtimes need one that the iokernel serves")
 	}
 	c := a.config
-	layout, err := dataplane.NewLayout(dataplane.LayoutConfig{Workers: c.Workers,
-		RingEntries: uint32(c.RingEntries), ChunkBytes: c.ChunkBytes, Chunks: c.Frames})
+	layout, err := dataplane.NewLayout(dataplane.LayoutConfig{
+		Workers:     c.Workers,
+		RingEntries: uint32(c.RingEntries), ChunkBytes: c.ChunkBytes, Chunks: c.Frames,
+	})
 	if err != nil {
 		return f, err
 	}
@@ -153,16 +159,22 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 		wakers[w] = wake
 		f.add(control.FileWorker(w), wake.File())
 	}
-	a.grant.Layout = control.Layout{Workers: c.Workers, RingEntries: layout.RingEntries,
-		ChunkBytes: layout.ChunkBytes, Chunks: layout.Chunks, Bytes: layout.Bytes}
+	a.grant.Layout = control.Layout{
+		Workers: c.Workers, RingEntries: layout.RingEntries,
+		ChunkBytes: layout.ChunkBytes, Chunks: layout.Chunks, Bytes: layout.Bytes,
+	}
 	endpoints := make([]iokernel.Endpoint, len(c.Endpoints))
 	for i, e := range c.Endpoints {
-		endpoints[i] = iokernel.Endpoint{EtherType: wire.EtherType(e.EtherType), Port: e.UDP,
-			Addr: e.Address}
+		endpoints[i] = iokernel.Endpoint{
+			EtherType: wire.EtherType(e.EtherType), Port: e.UDP,
+			Addr: e.Address,
+		}
 	}
 	d.loop.Do(func() {
-		a.runtime, err = d.dataplane.Attach(iokernel.RuntimeConfig{Name: c.Name, Layout: layout,
-			Memory: a.memory.Bytes, Endpoints: endpoints, Wakers: wakers})
+		a.runtime, err = d.dataplane.Attach(iokernel.RuntimeConfig{
+			Name: c.Name, Layout: layout,
+			Memory: a.memory.Bytes, Endpoints: endpoints, Wakers: wakers,
+		})
 		if err == nil {
 			d.loop.AddWaiter(doorbell{a.bell})
 		}
@@ -208,11 +220,15 @@ func (d *Daemon) openDirect(a *attachment) (f files, err error) {
 		}
 	}
 	n := uint32(c.RingEntries)
-	a.grant.Layout = control.Layout{Workers: c.Workers, RingEntries: n, ChunkBytes: c.ChunkBytes,
-		Chunks: c.Frames, Bytes: uint64(bytes)}
-	a.grant.Direct = &control.DirectGrant{FillEntries: n, CompletionEntries: n,
+	a.grant.Layout = control.Layout{
+		Workers: c.Workers, RingEntries: n, ChunkBytes: c.ChunkBytes,
+		Chunks: c.Frames, Bytes: uint64(bytes),
+	}
+	a.grant.Direct = &control.DirectGrant{
+		FillEntries: n, CompletionEntries: n,
 		RxEntries: n, TxEntries: n, ZeroCopy: a.sockets[0].ZeroCopy(), NeedWakeup: true,
-		MultiBuffer: d.nic.Frags()}
+		MultiBuffer: d.nic.Frags(),
+	}
 	return f, nil
 }
 

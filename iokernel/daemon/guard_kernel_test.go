@@ -19,8 +19,10 @@ import (
 // to.
 func TestTakenPortIsAnError(t *testing.T) {
 	l := newLab(t, lab.PairOptions{})
-	for _, at := range []string{":7777", "0.0.0.0:7777", "[::]:7777", "10.77.0.2:7777",
-		"[fd77::2]:7777"} {
+	for _, at := range []string{
+		":7777", "0.0.0.0:7777", "[::]:7777", "10.77.0.2:7777",
+		"[fd77::2]:7777",
+	} {
 		t.Run(at, func(t *testing.T) {
 			var taken net.PacketConn
 			in(t, l, lab.B, func() (err error) {
@@ -51,7 +53,8 @@ func TestAddressOfNobodyIsAnError(t *testing.T) {
 	l := newLab(t, lab.PairOptions{})
 	o := optionsFor(t, l)
 	o.Config.Runtimes[0].Endpoints = []config.Endpoint{
-		{UDP: echoPort, Address: netip.MustParseAddr("10.77.0.200")}}
+		{UDP: echoPort, Address: netip.MustParseAddr("10.77.0.200")},
+	}
 	d, err := Start(o)
 	if err == nil {
 		t.Fatal(errors.Join(errors.New("it started"), d.Close()))
@@ -82,8 +85,10 @@ func TestNobodyRefusesForARuntimeThatIsAway(t *testing.T) {
 			}
 			silent("before")
 			t.Run("attached", func(t *testing.T) {
-				runEcho(t, attach.Options{Name: "echo", Socket: d.Socket(),
-					Direct: mode == modeDirect})
+				runEcho(t, attach.Options{
+					Name: "echo", Socket: d.Socket(),
+					Direct: mode == modeDirect,
+				})
 				for _, a := range to {
 					exchange(t, l, a, 10)
 				}

@@ -36,8 +36,10 @@ type hostile struct {
 func newHostile(r *rawRuntime) *hostile {
 	page := uint64(os.Getpagesize())
 	bytes := ring.Standard().Bytes(r.layout.RingEntries, ring.DescBytes)
-	return &hostile{rawRuntime: r, ring: (bytes + page - 1) / page * page,
-		size: r.layout.RingEntries, chunk: uint64(r.layout.ChunkBytes)}
+	return &hostile{
+		rawRuntime: r, ring: (bytes + page - 1) / page * page,
+		size: r.layout.RingEntries, chunk: uint64(r.layout.ChunkBytes),
+	}
 }
 
 // at is the memory of a ring of the first worker, from an offset.
@@ -103,12 +105,18 @@ type deed struct {
 func deeds() []deed {
 	const far = 1 << 40
 	return []deed{
-		{"tx index far ahead", func(h *hostile) { h.setProducer(ringTx, 1<<20); h.bell.Signal() },
-			iokernel.ViolationIndex},
-		{"tx index behind", func(h *hostile) { h.setProducer(ringTx, ^uint32(0)); h.bell.Signal() },
-			iokernel.ViolationIndex},
-		{"fill index far ahead", func(h *hostile) { h.setProducer(ringFill, 1<<20) },
-			iokernel.ViolationIndex},
+		{
+			"tx index far ahead", func(h *hostile) { h.setProducer(ringTx, 1<<20); h.bell.Signal() },
+			iokernel.ViolationIndex,
+		},
+		{
+			"tx index behind", func(h *hostile) { h.setProducer(ringTx, ^uint32(0)); h.bell.Signal() },
+			iokernel.ViolationIndex,
+		},
+		{
+			"fill index far ahead", func(h *hostile) { h.setProducer(ringFill, 1<<20) },
+			iokernel.ViolationIndex,
+		},
 		{"rx index ahead of what was received", func(h *hostile) {
 			h.lend(h.chunks(int(h.size))...)
 			h.awaitConsumer(ringFill)
@@ -135,8 +143,10 @@ func deeds() []deed {
 		{"sends across a chunk's end", func(h *hostile) {
 			h.send(ring.Desc{Addr: h.chunk - 1, Len: minFrame})
 		}, iokernel.ViolationAddress},
-		{"sends more than a chunk", func(h *hostile) { h.send(ring.Desc{Len: ^uint32(0)}) },
-			iokernel.ViolationAddress},
+		{
+			"sends more than a chunk", func(h *hostile) { h.send(ring.Desc{Len: ^uint32(0)}) },
+			iokernel.ViolationAddress,
+		},
 		{"sends nothing", func(h *hostile) { h.send(ring.Desc{}) }, iokernel.ViolationOptions},
 		{"sends with unknown options", func(h *hostile) {
 			h.send(ring.Desc{Len: minFrame, Options: 1 << 7})
@@ -154,8 +164,10 @@ func deeds() []deed {
 			}
 			h.send(descs...)
 		}, iokernel.ViolationSegments},
-		{"lends from beyond its memory", func(h *hostile) { h.lend(far) },
-			iokernel.ViolationAddress},
+		{
+			"lends from beyond its memory", func(h *hostile) { h.lend(far) },
+			iokernel.ViolationAddress,
+		},
 		{"lends a chunk twice", func(h *hostile) { h.lend(0, 0) }, iokernel.ViolationDuplicate},
 	}
 }

@@ -47,14 +47,18 @@ func (d *Daemon) openNetwork() error {
 	}
 	frags := c.XDP.Jumbo == config.Auto &&
 		(features.MultiBuffer.OK || features.MTU > dataplane.DefaultMTU)
-	d.steer, err = bpf.LoadSteer(bpf.SteerOptions{Queues: features.Queues, MAC: features.MAC,
-		Frags: frags})
+	d.steer, err = bpf.LoadSteer(bpf.SteerOptions{
+		Queues: features.Queues, MAC: features.MAC,
+		Frags: frags,
+	})
 	if err != nil {
 		return err
 	}
 	d.steering = newSteering(d.steer)
-	d.nic, err = xdp.Open(xdp.Options{Interface: c.Interface, Program: d.steer, Frags: frags,
-		Mode: xdpMode(c.XDP.Mode), AllowDefaultRoute: c.AllowDefaultRoute})
+	d.nic, err = xdp.Open(xdp.Options{
+		Interface: c.Interface, Program: d.steer, Frags: frags,
+		Mode: xdpMode(c.XDP.Mode), AllowDefaultRoute: c.AllowDefaultRoute,
+	})
 	if err != nil {
 		return err
 	}
@@ -156,9 +160,11 @@ func (d *Daemon) openQueue(number int) error {
 
 func (d *Daemon) socketOptions(name string, entries, chunkBytes int) xdp.SocketOptions {
 	n := uint32(entries)
-	o := xdp.SocketOptions{Name: name, ChunkBytes: chunkBytes,
+	o := xdp.SocketOptions{
+		Name: name, ChunkBytes: chunkBytes,
 		Rings:    sock.Sizes{Fill: n, Completion: n, Rx: n, Tx: n},
-		CopyOnly: d.o.Config.XDP.ZeroCopy == config.Off}
+		CopyOnly: d.o.Config.XDP.ZeroCopy == config.Off,
+	}
 	if d.o.Config.XDP.BusyPoll {
 		o.BusyPoll.Microseconds = busyPollMicroseconds
 	}

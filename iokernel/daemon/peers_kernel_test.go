@@ -76,9 +76,11 @@ func TestRuntimesTalkToEachOther(t *testing.T) {
 	addAddress(t, l, second)
 	b := l.End(lab.B)
 	udp := func(from, to netip.Addr) wire.UDPFlow {
-		return wire.UDPFlow{SrcMAC: b.MAC, DstMAC: b.MAC,
+		return wire.UDPFlow{
+			SrcMAC: b.MAC, DstMAC: b.MAC,
 			Src: wire.UDPAddrFrom(netip.AddrPortFrom(from, otherPort)),
-			Dst: wire.UDPAddrFrom(netip.AddrPortFrom(to, echoPort))}
+			Dst: wire.UDPAddrFrom(netip.AddrPortFrom(to, echoPort)),
+		}
 	}
 	for name, f := range map[string]wire.UDPFlow{
 		"between two addresses": udp(second, b.IPv4),

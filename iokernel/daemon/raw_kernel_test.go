@@ -60,8 +60,10 @@ func openRaw(socket, name string, direct bool) (_ *rawRuntime, err error) {
 	}
 	if direct {
 		d := r.grant.Direct
-		r.socket, err = sock.Open(r.take(control.FileSocket(0)), sock.Sizes{Fill: d.FillEntries,
-			Completion: d.CompletionEntries, Rx: d.RxEntries, Tx: d.TxEntries})
+		r.socket, err = sock.Open(r.take(control.FileSocket(0)), sock.Sizes{
+			Fill:       d.FillEntries,
+			Completion: d.CompletionEntries, Rx: d.RxEntries, Tx: d.TxEntries,
+		})
 		return r, err
 	}
 	r.bell = pin.OpenEvent(r.take(control.FileDoorbell))
@@ -83,7 +85,8 @@ func (r *rawRuntime) makeWorker(h dataplane.Handler) error {
 		frames = r.layout.FrameMemory(frames)
 	}
 	pool, err := dataplane.NewPool(frames, dataplane.PoolConfig{
-		ChunkBytes: r.grant.Layout.ChunkBytes, Caches: 1})
+		ChunkBytes: r.grant.Layout.ChunkBytes, Caches: 1,
+	})
 	if err != nil {
 		return err
 	}
@@ -103,7 +106,8 @@ func (r *rawRuntime) makeWorker(h dataplane.Handler) error {
 		return err
 	}
 	r.worker, err = dataplane.NewWorker(r.port, r.cache, dataplane.WorkerConfig{
-		MAC: wire.MAC(r.grant.Interface.MAC), MTU: r.grant.Interface.MTU})
+		MAC: wire.MAC(r.grant.Interface.MAC), MTU: r.grant.Interface.MTU,
+	})
 	if err != nil || h == nil {
 		return err
 	}

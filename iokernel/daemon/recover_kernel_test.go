@@ -39,13 +39,17 @@ func (s *soak) lostEverywhere(v *view) {
 		"worker, declined":     v.worker.Dropped[dataplane.ReasonDeclined],
 		"worker, silent":       v.worker.Silent,
 	}
-	for _, r := range []bpf.Reason{bpf.DroppedEmpty, bpf.PassedOtherHost, bpf.PassedGroup,
-		bpf.PassedEtherType, bpf.BadIPv4, bpf.BadUDP} {
+	for _, r := range []bpf.Reason{
+		bpf.DroppedEmpty, bpf.PassedOtherHost, bpf.PassedGroup,
+		bpf.PassedEtherType, bpf.BadIPv4, bpf.BadUDP,
+	} {
 		lost["program, "+r.String()] = v.program[r]
 	}
 	if !s.direct {
-		for _, d := range []iokernel.Drop{iokernel.DropNoFill, iokernel.DropSendTooLong,
-			iokernel.DropForeignSource} {
+		for _, d := range []iokernel.Drop{
+			iokernel.DropNoFill, iokernel.DropSendTooLong,
+			iokernel.DropForeignSource,
+		} {
 			lost["iokernel, "+d.String()] = v.runtime.Drops[d]
 		}
 	}

@@ -18,9 +18,11 @@ func (d *Daemon) openMetrics() error {
 	if d.o.Private || c.Listen == "" {
 		return nil
 	}
-	server, err := metrics.Listen(metrics.Options{Listen: c.Listen, Pprof: c.Pprof, Log: d.log,
+	server, err := metrics.Listen(metrics.Options{
+		Listen: c.Listen, Pprof: c.Pprof, Log: d.log,
 		Build: metrics.Build{Version: d.o.Build}, Snapshot: d.snapshot, Alive: d.alive,
-		Ready: d.ready})
+		Ready: d.ready,
+	})
 	if err != nil {
 		return err
 	}
@@ -57,8 +59,10 @@ func (d *Daemon) snapshot() (metrics.Snapshot, error) {
 	if err != nil {
 		return metrics.Snapshot{}, err
 	}
-	s := metrics.Snapshot{Interface: metrics.Interface{Name: d.o.Config.Interface,
-		XDPMode: d.nic.Mode().String(), Up: d.neigh.State().Up}}
+	s := metrics.Snapshot{Interface: metrics.Interface{
+		Name:    d.o.Config.Interface,
+		XDPMode: d.nic.Mode().String(), Up: d.neigh.State().Up,
+	}}
 	for reason, n := range steer {
 		s.Steer = append(s.Steer, metrics.Count{Reason: bpf.Reason(reason).String(), Count: n})
 	}
@@ -72,12 +76,16 @@ func (d *Daemon) snapshot() (metrics.Snapshot, error) {
 	}
 	var usage core.Usage
 	d.loop.Do(func() { usage = d.host.Usage() })
-	s.Loop = metrics.Loop{CPU: d.cpu, Busy: usage.Busy, Idle: usage.Idle, Turns: usage.Steps,
-		Parks: d.loop.Parks()}
+	s.Loop = metrics.Loop{
+		CPU: d.cpu, Busy: usage.Busy, Idle: usage.Idle, Turns: usage.Steps,
+		Parks: d.loop.Parks(),
+	}
 	if d.server != nil {
 		c := d.server.Counters()
-		s.Control = metrics.Control{Connections: c.Connections, Attached: c.Attached,
-			Detached: c.Detached}
+		s.Control = metrics.Control{
+			Connections: c.Connections, Attached: c.Attached,
+			Detached: c.Detached,
+		}
 		for code, n := range c.Refused {
 			s.Control.Refusals = append(s.Control.Refusals,
 				metrics.Count{Reason: string(code), Count: n})
@@ -98,12 +106,17 @@ func (d *Daemon) queueSnapshot(i int, q *queue) (metrics.Queue, error) {
 	}
 	var c iokernel.QueueCounters
 	d.loop.Do(func() { c = d.dataplane.QueueCounters(i) })
-	return metrics.Queue{Queue: q.number,
-		Traffic: metrics.Traffic{RxPackets: c.RxPackets, RxBytes: c.RxBytes,
-			TxPackets: c.TxPackets, TxBytes: c.TxBytes},
+	return metrics.Queue{
+		Queue: q.number,
+		Traffic: metrics.Traffic{
+			RxPackets: c.RxPackets, RxBytes: c.RxBytes,
+			TxPackets: c.TxPackets, TxBytes: c.TxBytes,
+		},
 		Drops: dropCounts(&c.Drops),
-		Stalls: []metrics.Count{{Reason: "no_frames", Count: c.NoFrames},
-			{Reason: "tx_full", Count: c.TxFull}},
+		Stalls: []metrics.Count{
+			{Reason: "no_frames", Count: c.NoFrames},
+			{Reason: "tx_full", Count: c.TxFull},
+		},
 		XDP: []metrics.Count{
 			{Reason: "rx_dropped", Count: x.RxDropped},
 			{Reason: "rx_invalid_descriptor", Count: x.RxInvalid},
@@ -111,7 +124,8 @@ func (d *Daemon) queueSnapshot(i int, q *queue) (metrics.Queue, error) {
 			{Reason: "rx_fill_ring_empty", Count: x.RxFillEmpty},
 			{Reason: "tx_invalid_descriptor", Count: x.TxInvalid},
 			{Reason: "tx_ring_empty", Count: x.TxRingEmpty},
-		}}, nil
+		},
+	}, nil
 }
 
 // runtimeSnapshot is one runtime's; the caller holds mu.
@@ -120,7 +134,8 @@ func (d *Daemon) runtimeSnapshot(c *config.Runtime) metrics.Runtime {
 	if counts := d.evicted[c.Name]; counts != nil {
 		for v, n := range counts[1:] {
 			m.Evictions = append(m.Evictions, metrics.Count{
-				Reason: iokernel.Violation(v + 1).Label(), Count: n})
+				Reason: iokernel.Violation(v + 1).Label(), Count: n,
+			})
 		}
 	}
 	for _, a := range d.attached {
@@ -133,8 +148,10 @@ func (d *Daemon) runtimeSnapshot(c *config.Runtime) metrics.Runtime {
 		}
 		var n iokernel.RuntimeCounters
 		d.loop.Do(func() { n = a.runtime.Counters() })
-		m.Traffic = metrics.Traffic{RxPackets: n.RxPackets, RxBytes: n.RxBytes,
-			TxPackets: n.TxPackets, TxBytes: n.TxBytes}
+		m.Traffic = metrics.Traffic{
+			RxPackets: n.RxPackets, RxBytes: n.RxBytes,
+			TxPackets: n.TxPackets, TxBytes: n.TxBytes,
+		}
 		for _, w := range a.grant.Workers {
 			m.Workers = append(m.Workers, d.workerSnapshot(a.runtime, w))
 		}
@@ -146,9 +163,13 @@ func (d *Daemon) runtimeSnapshot(c *config.Runtime) metrics.Runtime {
 func (d *Daemon) workerSnapshot(r *iokernel.Runtime, w control.WorkerGrant) metrics.Worker {
 	var n iokernel.PortCounters
 	d.loop.Do(func() { n = r.PortCounters(w.Worker) })
-	return metrics.Worker{Worker: w.Worker, CPU: w.CPU, Wakes: n.Wakes,
-		Traffic: metrics.Traffic{RxPackets: n.RxPackets, RxBytes: n.RxBytes,
-			TxPackets: n.TxPackets, TxBytes: n.TxBytes}}
+	return metrics.Worker{
+		Worker: w.Worker, CPU: w.CPU, Wakes: n.Wakes,
+		Traffic: metrics.Traffic{
+			RxPackets: n.RxPackets, RxBytes: n.RxBytes,
+			TxPackets: n.TxPackets, TxBytes: n.TxBytes,
+		},
+	}
 }
 
 func dropCounts(drops *[iokernel.DropCount]uint64) []metrics.Count {

@@ -37,8 +37,10 @@ func veth(t *testing.T, l *lab.Lab, side lab.Side) (c vethCounters) {
 		s := link.Attrs().Statistics
 		// rx_dropped of netlink would not do: the stack counts what it has no use for there as
 		// well.
-		c = vethCounters{received: s.RxPackets, txLost: s.TxDropped,
-			rxLost: driver["rx_queue_0_drops"]}
+		c = vethCounters{
+			received: s.RxPackets, txLost: s.TxDropped,
+			rxLost: driver["rx_queue_0_drops"],
+		}
 		return nil
 	})
 	return c

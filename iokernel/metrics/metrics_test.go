@@ -24,8 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func full() Snapshot {
 	return Snapshot{
 		Interface: Interface{Name: "veth0", XDPMode: "native", Up: true},
-		Loop: Loop{CPU: 3, Busy: 1500 * core.Millisecond, Idle: 2 * core.Second, Turns: 1001,
-			Parks: 12},
+		Loop: Loop{
+			CPU: 3, Busy: 1500 * core.Millisecond, Idle: 2 * core.Second, Turns: 1001,
+			Parks: 12,
+		},
 		Steer: []Count{{"taken_ethertype", 21}, {"passed_other_host", 22}},
 		Queues: []Queue{{
 			Queue:   0,
@@ -42,11 +44,15 @@ func full() Snapshot {
 			Wakes:     46,
 			Drops:     []Count{{"no_fill", 47}, {"foreign_mac", 48}},
 			Evictions: []Count{{"index", 49}},
-			Workers: []Worker{{Worker: 1, CPU: 2, Wakes: 55,
-				Traffic: Traffic{RxPackets: 51, RxBytes: 52, TxPackets: 53, TxBytes: 54}}},
+			Workers: []Worker{{
+				Worker: 1, CPU: 2, Wakes: 55,
+				Traffic: Traffic{RxPackets: 51, RxBytes: 52, TxPackets: 53, TxBytes: 54},
+			}},
 		}, {Name: "idle"}},
-		Control: Control{Connections: 61, Attached: 62, Detached: 63,
-			Refusals: []Count{{"denied", 64}}},
+		Control: Control{
+			Connections: 61, Attached: 62, Detached: 63,
+			Refusals: []Count{{"denied", 64}},
+		},
 	}
 }
 

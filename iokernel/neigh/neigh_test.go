@@ -29,8 +29,10 @@ func addresses(texts ...string) []netip.Addr {
 }
 
 func TestDiff(t *testing.T) {
-	base := State{Index: 3, Name: "dl0", MAC: [6]byte{2}, MTU: 1500, Up: true,
-		Addresses: prefixes("10.0.0.1/24", "fd00::1/64")}
+	base := State{
+		Index: 3, Name: "dl0", MAC: [6]byte{2}, MTU: 1500, Up: true,
+		Addresses: prefixes("10.0.0.1/24", "fd00::1/64"),
+	}
 	for _, test := range []struct {
 		name           string
 		change         func(*State)
@@ -45,8 +47,10 @@ func TestDiff(t *testing.T) {
 		{name: "address more", change: func(s *State) {
 			s.Addresses = prefixes("10.0.0.1/24", "10.0.0.9/24", "fd00::1/64")
 		}, changed: true, added: addresses("10.0.0.9")},
-		{name: "address less", change: func(s *State) { s.Addresses = prefixes("fd00::1/64") },
-			changed: true, removed: addresses("10.0.0.1")},
+		{
+			name: "address less", change: func(s *State) { s.Addresses = prefixes("fd00::1/64") },
+			changed: true, removed: addresses("10.0.0.1"),
+		},
 		{name: "address replaced", change: func(s *State) {
 			s.Addresses = prefixes("10.0.0.2/24", "fd00::1/64")
 		}, changed: true, added: addresses("10.0.0.2"), removed: addresses("10.0.0.1")},
@@ -56,8 +60,10 @@ func TestDiff(t *testing.T) {
 		{name: "same address twice", change: func(s *State) {
 			s.Addresses = prefixes("10.0.0.1/24", "10.0.0.2/24", "10.0.0.2/32", "fd00::1/64")
 		}, changed: true, added: addresses("10.0.0.2")},
-		{name: "gone", change: func(s *State) { s.Gone = true }, changed: true,
-			removed: addresses("10.0.0.1", "fd00::1")},
+		{
+			name: "gone", change: func(s *State) { s.Gone = true }, changed: true,
+			removed: addresses("10.0.0.1", "fd00::1"),
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			next := base
@@ -102,8 +108,10 @@ func FuzzParseNeighbour(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(make([]byte, unix.SizeofNdMsg))
 	// ndmsg: family 2, index 3, state REACHABLE; NDA_DST 10.0.0.2; NDA_LLADDR 02:00:00:00:00:01
-	f.Add([]byte{2, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 1, 8, 0, 1, 0, 10, 0, 0, 2,
-		10, 0, 2, 0, 2, 0, 0, 0, 0, 1, 0, 0})
+	f.Add([]byte{
+		2, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 1, 8, 0, 1, 0, 10, 0, 0, 2,
+		10, 0, 2, 0, 2, 0, 0, 0, 0, 1, 0, 0,
+	})
 	f.Fuzz(func(t *testing.T, m []byte) {
 		n, err := parseNeighbour(m)
 		if err == nil && len(m) < unix.SizeofNdMsg {

@@ -61,8 +61,10 @@ func TestResolve(t *testing.T) {
 func TestStale(t *testing.T) {
 	b := newBench(t)
 	peer := b.lab.End(lab.B)
-	b.do(b.handle.NeighSet(&netlink.Neigh{LinkIndex: b.link.Attrs().Index, IP: peer.IPv4.AsSlice(),
-		HardwareAddr: net.HardwareAddr(peer.MAC[:]), State: netlink.NUD_STALE}))
+	b.do(b.handle.NeighSet(&netlink.Neigh{
+		LinkIndex: b.link.Attrs().Index, IP: peer.IPv4.AsSlice(),
+		HardwareAddr: net.HardwareAddr(peer.MAC[:]), State: netlink.NUD_STALE,
+	}))
 	if mac := b.resolve(peer.IPv4); mac != peer.MAC {
 		t.Errorf("%v resolved to %x, want %x", peer.IPv4, mac, peer.MAC)
 	}
@@ -80,15 +82,19 @@ func TestResolveThroughGateway(t *testing.T) {
 		t.Helper()
 		_, network, err := net.ParseCIDR(to)
 		b.do(err)
-		b.do(b.handle.RouteAdd(&netlink.Route{Dst: network, Gw: gateway.AsSlice(),
-			LinkIndex: b.link.Attrs().Index}))
+		b.do(b.handle.RouteAdd(&netlink.Route{
+			Dst: network, Gw: gateway.AsSlice(),
+			LinkIndex: b.link.Attrs().Index,
+		}))
 	}
 	route("192.0.2.0/24", peer.IPv4)
 	route("2001:db8::/32", peer.IPv6)
 	_, network, err := net.ParseCIDR("198.51.100.0/24")
 	b.do(err)
-	b.do(b.handle.RouteAdd(&netlink.Route{Dst: network, LinkIndex: b.link.Attrs().Index,
-		Via: &netlink.Via{AddrFamily: netlink.FAMILY_V6, Addr: peer.IPv6.AsSlice()}}))
+	b.do(b.handle.RouteAdd(&netlink.Route{
+		Dst: network, LinkIndex: b.link.Attrs().Index,
+		Via: &netlink.Via{AddrFamily: netlink.FAMILY_V6, Addr: peer.IPv6.AsSlice()},
+	}))
 	for _, addr := range addresses("192.0.2.7", "2001:db8::7", "198.51.100.7") {
 		if mac := b.resolve(addr); mac != peer.MAC {
 			t.Errorf("%v resolved to %x, want the gateway's %x", addr, mac, peer.MAC)

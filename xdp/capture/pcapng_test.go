@@ -14,12 +14,18 @@ import (
 
 func samplePackets() []packet {
 	return []packet{
-		{time: 1_700_000_000_123_456_789, length: 60, data: bytes.Repeat([]byte{1}, 60), queue: 3,
-			verdict: 4, comment: "taken_udp4"},
-		{time: 1_700_000_001_000_000_001, length: 9014, data: bytes.Repeat([]byte{2}, 101),
-			verdict: 2, comment: "passed_port"},
-		{time: 1_700_000_001_000_000_002, length: 14, data: []byte{3}, queue: 1<<32 - 1,
-			verdict: 1<<64 - 1},
+		{
+			time: 1_700_000_000_123_456_789, length: 60, data: bytes.Repeat([]byte{1}, 60), queue: 3,
+			verdict: 4, comment: "taken_udp4",
+		},
+		{
+			time: 1_700_000_001_000_000_001, length: 9014, data: bytes.Repeat([]byte{2}, 101),
+			verdict: 2, comment: "passed_port",
+		},
+		{
+			time: 1_700_000_001_000_000_002, length: 14, data: []byte{3}, queue: 1<<32 - 1,
+			verdict: 1<<64 - 1,
+		},
 		{time: 1_700_000_001_000_000_003, length: 0, data: nil},
 	}
 }
@@ -36,8 +42,10 @@ func writeSample(t *testing.T) []byte {
 			t.Fatal(err)
 		}
 	}
-	end := statistics{start: 1_700_000_000_000_000_007, end: 1_700_000_002_000_000_009,
-		received: 11, lost: 7}
+	end := statistics{
+		start: 1_700_000_000_000_000_007, end: 1_700_000_002_000_000_009,
+		received: 11, lost: 7,
+	}
 	if err := w.statistics(end); err != nil {
 		t.Fatal(err)
 	}

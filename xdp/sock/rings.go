@@ -44,7 +44,8 @@ func layout(o unix.XDPRingOffset) ring.Offsets {
 }
 
 func mapProducer[T ring.Entry](s *Socket, r kernelRing, n uint32, entryBytes uint64,
-	end *ring.Producer[T]) error {
+	end *ring.Producer[T],
+) error {
 	mem, err := s.mapRing(r, n, entryBytes)
 	if err != nil || n == 0 {
 		return err
@@ -54,7 +55,8 @@ func mapProducer[T ring.Entry](s *Socket, r kernelRing, n uint32, entryBytes uin
 }
 
 func mapConsumer[T ring.Entry](s *Socket, r kernelRing, n uint32, entryBytes uint64,
-	end *ring.Consumer[T]) error {
+	end *ring.Consumer[T],
+) error {
 	mem, err := s.mapRing(r, n, entryBytes)
 	if err != nil || n == 0 {
 		return err

@@ -106,15 +106,21 @@ func TestCheckInterface(t *testing.T) {
 		says   string
 	}{
 		{"fine", func(*config.Config, *xdp.Features) {}, ""},
-		{"default route", func(_ *config.Config, f *xdp.Features) { f.DefaultRoute = true },
-			"interface: eth1 carries the default route"},
+		{
+			"default route", func(_ *config.Config, f *xdp.Features) { f.DefaultRoute = true },
+			"interface: eth1 carries the default route",
+		},
 		{"default route allowed", func(c *config.Config, f *xdp.Features) {
 			f.DefaultRoute, c.AllowDefaultRoute = true, true
 		}, ""},
-		{"native", func(c *config.Config, _ *xdp.Features) { c.XDP.Mode = config.XDPNative },
-			"xdp.mode: native: driver x has no native XDP"},
-		{"queue", func(c *config.Config, _ *xdp.Features) { c.XDP.Queues = config.Queues{List: []int{0, 2}} },
-			"xdp.queues: eth1 has no queue 2, only 0 to 1"},
+		{
+			"native", func(c *config.Config, _ *xdp.Features) { c.XDP.Mode = config.XDPNative },
+			"xdp.mode: native: driver x has no native XDP",
+		},
+		{
+			"queue", func(c *config.Config, _ *xdp.Features) { c.XDP.Queues = config.Queues{List: []int{0, 2}} },
+			"xdp.queues: eth1 has no queue 2, only 0 to 1",
+		},
 		{"direct", func(c *config.Config, _ *xdp.Features) {
 			r := &c.Runtimes[0]
 			r.AllowDirect, r.Queue, r.Workers = true, 1, 2
