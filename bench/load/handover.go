@@ -117,16 +117,21 @@ func upHandover(s *site) ([]*entrant, error) {
 		var children []*child
 		for _, o := range []baton.Owner{firstOwner, secondOwner} {
 			c, err := s.peer(peer{Kind: e.kind, Owner: o, CPU: s.cpus.server}, birth{
-				name: e.name + " worker", files: p.files(), cpu: s.cpus.generator, uid: nobody})
+				name: e.name + " worker", files: p.files(), cpu: s.cpus.generator, uid: nobody,
+			})
 			if err != nil {
 				return nil, err
 			}
 			children = append(children, c)
 		}
-		d := &handoverDriver{thread: s.thread, page: p.page, stamps: p.stamps,
-			waker: pin.NewWaker(), samples: make([]uint32, s.o.samples())}
-		all = append(all, &entrant{e.name, children, map[report.Loop]driver{report.Closed: d,
-			report.Open: d}})
+		d := &handoverDriver{
+			thread: s.thread, page: p.page, stamps: p.stamps,
+			waker: pin.NewWaker(), samples: make([]uint32, s.o.samples()),
+		}
+		all = append(all, &entrant{e.name, children, map[report.Loop]driver{
+			report.Closed: d,
+			report.Open:   d,
+		}})
 	}
 	return all, nil
 }

@@ -54,8 +54,10 @@ func (p *peer) openHandover() (*handoverEnd, error) {
 	}
 	// A collection that comes at its own time would be another thread on this CPU.
 	debug.SetGCPercent(-1)
-	return &handoverEnd{self: p.Owner, clock: pin.NewClock(), cell: page.Cell(handoverCore),
-		line: load.Line(int(p.Owner)), stamp: &layStamps(stamps.Bytes)[p.Owner]}, nil
+	return &handoverEnd{
+		self: p.Owner, clock: pin.NewClock(), cell: page.Cell(handoverCore),
+		line: load.Line(int(p.Owner)), stamp: &layStamps(stamps.Bytes)[p.Owner],
+	}, nil
 }
 
 // handover is a worker: a loop with a baton.
@@ -66,8 +68,10 @@ func (p *peer) handover() error {
 	}
 	var loop *pin.Loop
 	err = withCPU(p.CPU, func() error {
-		loop, err = pin.New(pin.Options{Name: "worker", CPU: p.CPU, Spin: core.Never,
-			Host: core.NewHost(e), Baton: &pin.Baton{Cell: e.cell, Line: e.line, Self: e.self}})
+		loop, err = pin.New(pin.Options{
+			Name: "worker", CPU: p.CPU, Spin: core.Never,
+			Host: core.NewHost(e), Baton: &pin.Baton{Cell: e.cell, Line: e.line, Self: e.self},
+		})
 		return err
 	})
 	if err != nil {

@@ -44,10 +44,16 @@ func TestPartySees(t *testing.T) {
 		{"another's again", []Word{first, first.Next(other)}, []Move{Hand, Hand}},
 		{"ours", []Word{first, first.Next(self)}, []Move{Hand, Work}},
 		{"ours again", []Word{first.Next(self), first.Next(self).Next(self)}, []Move{Work, Work}},
-		{"ours, then a third's", []Word{Word(0).Next(self), Word(0).Next(self).Next(9)},
-			[]Move{Work, Hand}},
-		{"taken back", []Word{Word(0).Next(self), Word(0).Next(self).Next(Nobody)},
-			[]Move{Work, Rest}},
+		{
+			"ours, then a third's",
+			[]Word{Word(0).Next(self), Word(0).Next(self).Next(9)},
+			[]Move{Work, Hand},
+		},
+		{
+			"taken back",
+			[]Word{Word(0).Next(self), Word(0).Next(self).Next(Nobody)},
+			[]Move{Work, Rest},
+		},
 	} {
 		p := NewParty(self)
 		for i, w := range c.words {

@@ -25,8 +25,10 @@ const (
 
 // newDesk lends a core that owner 1 has.
 func newDesk(t *testing.T) *desk {
-	d := &desk{t: t, now: core.Second, state: map[Owner]State{1: Waiting, 2: Waiting, 3: Waiting},
-		ack: map[Owner]Word{}, Lender: NewLender(Deadlines{yieldTest, stuckTest}, 0)}
+	d := &desk{
+		t: t, now: core.Second, state: map[Owner]State{1: Waiting, 2: Waiting, 3: Waiting},
+		ack: map[Owner]Word{}, Lender: NewLender(Deadlines{yieldTest, stuckTest}, 0),
+	}
 	d.grant(1)
 	d.check(WakeOwner)
 	d.takesUp(1)

@@ -34,18 +34,30 @@ func TestNonsenseIsClampedAndCounted(t *testing.T) {
 		{"task of now", func(l *Line) { l.oldest.Store(int64(now) + 100) }, none, FutureTask, 0},
 		{"task before time", func(l *Line) { l.oldest.Store(-1) }, none, NegativeTime, 1},
 		{"request of tomorrow", func(l *Line) { l.began.Store(1<<63 - 1) }, none, FutureRequest, 1},
-		{"task of long ago", func(l *Line) { l.oldest.Store(1) },
-			Sight{Waited: now - 1, Timer: core.Never}, 0, 0},
+		{
+			"task of long ago", func(l *Line) { l.oldest.Store(1) },
+			Sight{Waited: now - 1, Timer: core.Never},
+			0, 0,
+		},
 		{"timer before time", func(l *Line) { l.timer.Store(-1 << 63) }, none, NegativeTime, 1},
 		{"no timer", func(l *Line) { l.Timer(core.Never) }, none, NegativeTime, 0},
 		{"less than no tasks", func(l *Line) { l.queued.Store(-1) }, none, QueueRange, 1},
-		{"too many tasks", func(l *Line) { l.queued.Store(1<<31 - 1) },
-			Sight{Queued: MaxQueued, Timer: core.Never}, QueueRange, 1},
-		{"unknown state", func(l *Line) { l.state.Store(1 << 8) },
-			Sight{State: Running, Timer: core.Never}, UnknownState, 1},
+		{
+			"too many tasks", func(l *Line) { l.queued.Store(1<<31 - 1) },
+			Sight{Queued: MaxQueued, Timer: core.Never},
+			QueueRange, 1,
+		},
+		{
+			"unknown state", func(l *Line) { l.state.Store(1 << 8) },
+			Sight{State: Running, Timer: core.Never},
+			UnknownState, 1,
+		},
 		{"somebody else's grant", func(l *Line) { l.TakeUp(Word(0).Next(2)) }, none, ForeignAck, 1},
-		{"its own grant", func(l *Line) { l.TakeUp(Word(0).Next(1)) },
-			Sight{Ack: Word(0).Next(1), Timer: core.Never}, ForeignAck, 0},
+		{
+			"its own grant", func(l *Line) { l.TakeUp(Word(0).Next(1)) },
+			Sight{Ack: Word(0).Next(1), Timer: core.Never},
+			ForeignAck, 0,
+		},
 	} {
 		w := told(t, c.set)
 		if got := w.Look(now, 0); got != c.want {

@@ -56,8 +56,10 @@ func (r *rig) runs(p *process, w baton.Word) core.Time {
 func TestProcessesHandOver(t *testing.T) {
 	const handOvers = 20_000
 	r := newRig(t)
-	a, b := r.start(workerPlan{Owner: 1, Spin: core.Never}), r.start(workerPlan{Owner: 2,
-		Spin: core.Never})
+	a, b := r.start(workerPlan{Owner: 1, Spin: core.Never}), r.start(workerPlan{
+		Owner: 2,
+		Spin:  core.Never,
+	})
 	r.apart()
 	r.runs(a, r.grant(1))
 	r.settle()
@@ -82,8 +84,10 @@ func TestProcessesHandOver(t *testing.T) {
 func TestFreeRunningHandOvers(t *testing.T) {
 	const grants, burst = 300_000, 1000
 	r := newRig(t)
-	all := []*process{r.start(workerPlan{Owner: 1, Spin: core.Never}),
-		r.start(workerPlan{Owner: 2, Spin: core.Never}), r.start(workerPlan{Owner: 34, Spin: core.Never})}
+	all := []*process{
+		r.start(workerPlan{Owner: 1, Spin: core.Never}),
+		r.start(workerPlan{Owner: 2, Spin: core.Never}), r.start(workerPlan{Owner: 34, Spin: core.Never}),
+	}
 	r.apart()
 	r.runs(all[0], r.grant(1))
 	random := uint32(1)
@@ -110,8 +114,10 @@ func TestFreeRunningHandOvers(t *testing.T) {
 // A runtime moves the waiters of its core to a word of another, which it can only read as well, and
 // does not wake whom it should. The victim runs again within two deadlines.
 func TestHostileRuntimeKeepsNobody(t *testing.T) {
-	for crime, name := range map[uint32]string{stealsAndSleeps: "steals and sleeps",
-		stealsAndSpins: "steals and spins", liesAndSpins: "lies and spins"} {
+	for crime, name := range map[uint32]string{
+		stealsAndSleeps: "steals and sleeps",
+		stealsAndSpins:  "steals and spins", liesAndSpins: "lies and spins",
+	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			hostile := r.start(workerPlan{Owner: 3, Hostile: true})
@@ -153,8 +159,10 @@ func (r *rig) state(o baton.Owner) byte {
 // without harm, and gets its core and its priority back.
 func TestStoppedOwnerIsDemoted(t *testing.T) {
 	r := newRig(t)
-	a, b := r.start(workerPlan{Owner: 1, Spin: core.Never}), r.start(workerPlan{Owner: 2,
-		Spin: core.Never})
+	a, b := r.start(workerPlan{Owner: 1, Spin: core.Never}), r.start(workerPlan{
+		Owner: 2,
+		Spin:  core.Never,
+	})
 	r.pass(1)
 	a.signal(t, unix.SIGSTOP)
 	eventually(t, "stops", func() bool { return r.state(1) == 'T' })
@@ -192,8 +200,10 @@ func (r *rig) policy(o baton.Owner) uint32 {
 // A request that does not end loses its core by force as well; the kernel lets the next owner run.
 func TestLongRequestIsDemoted(t *testing.T) {
 	r := newRig(t)
-	a, b := r.start(workerPlan{Owner: 1, Spin: core.Never}), r.start(workerPlan{Owner: 2,
-		Spin: core.Never})
+	a, b := r.start(workerPlan{Owner: 1, Spin: core.Never}), r.start(workerPlan{
+		Owner: 2,
+		Spin:  core.Never,
+	})
 	r.pass(1)
 	a.busy.Store(1)
 	eventually(t, "has one in hand", func() bool { return a.inHand.Load() == 1 })
@@ -318,8 +328,10 @@ func TestThreadOfAnotherProcess(t *testing.T) {
 	}
 	a.kill()
 	thread := r.thread[1]
-	for name, call := range map[string]func() error{"Signal": thread.Signal, "Demote": thread.Demote,
-		"Promote": thread.Promote} {
+	for name, call := range map[string]func() error{
+		"Signal": thread.Signal, "Demote": thread.Demote,
+		"Promote": thread.Promote,
+	} {
 		if err := call(); err == nil {
 			t.Errorf("%s of a thread that has ended: no error", name)
 		}

@@ -45,9 +45,11 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	list := allowed.List()
-	r := &rig{t: t, cpu: list[len(list)-1], waker: NewWaker(), clock: NewClock(),
+	r := &rig{
+		t: t, cpu: list[len(list)-1], waker: NewWaker(), clock: NewClock(),
 		thread: map[baton.Owner]Thread{},
-		lender: baton.NewLender(baton.Deadlines{Yield: rigYield, Stuck: 10 * rigYield}, 0)}
+		lender: baton.NewLender(baton.Deadlines{Yield: rigYield, Stuck: 10 * rigYield}, 0),
+	}
 	procs(t, 3) // as many loops as a test has
 	page := os.Getpagesize()
 	if r.baton, err = mem.Publish("baton", baton.PageBytes(rigCores, page)); err != nil {
@@ -203,9 +205,13 @@ func (r *rig) join(o baton.Owner, spin core.Time) (*Loop, *counter) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	l := running(r.t, Options{Name: "shares", CPU: r.cpu, Spin: spin, Host: core.NewHost(c),
-		Waiters: []Waiter{c}, Baton: &Baton{Cell: page.Cell(rigCore), Line: r.load.Line(int(o)),
-			Self: o, Yield: func() { c.yields.Add(1) }}})
+	l := running(r.t, Options{
+		Name: "shares", CPU: r.cpu, Spin: spin, Host: core.NewHost(c),
+		Waiters: []Waiter{c}, Baton: &Baton{
+			Cell: page.Cell(rigCore), Line: r.load.Line(int(o)),
+			Self: o, Yield: func() { c.yields.Add(1) },
+		},
+	})
 	r.becomes(o, baton.Waiting)
 	if r.thread[o], err = OpenThread(os.Getpid(), l.Thread()); err != nil {
 		r.t.Fatal(err)

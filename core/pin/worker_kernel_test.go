@@ -77,8 +77,10 @@ func beWorker(arg string) error {
 		return beHostile(p, page, load.Line(int(p.Owner)), s)
 	}
 	w := &stamper{clock: NewClock(), cell: page.Cell(rigCore), self: p.Owner, scratch: s}
-	l, err := New(Options{Name: "worker", CPU: p.CPU, Spin: p.Spin, Host: core.NewHost(w),
-		Baton: &Baton{Cell: w.cell, Line: load.Line(int(p.Owner)), Self: p.Owner}})
+	l, err := New(Options{
+		Name: "worker", CPU: p.CPU, Spin: p.Spin, Host: core.NewHost(w),
+		Baton: &Baton{Cell: w.cell, Line: load.Line(int(p.Owner)), Self: p.Owner},
+	})
 	if err != nil {
 		return err
 	}
@@ -196,8 +198,10 @@ func (r *rig) start(p workerPlan) *process {
 		}
 		r.t.Cleanup(func() { r.scratch.Close() })
 	}
-	w := &process{scratch: &scratches(r.scratch.Bytes)[p.Owner], owner: p.Owner,
-		cmd: exec.Command("/proc/self/exe", workerArgument, string(arg)), ended: make(chan struct{})}
+	w := &process{
+		scratch: &scratches(r.scratch.Bytes)[p.Owner], owner: p.Owner,
+		cmd: exec.Command("/proc/self/exe", workerArgument, string(arg)), ended: make(chan struct{}),
+	}
 	w.cmd.Stderr = os.Stderr
 	w.cmd.ExtraFiles = []*os.File{r.baton.File(), r.loads.File(), r.scratch.File()}
 	if err := w.cmd.Start(); err != nil {
