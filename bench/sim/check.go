@@ -12,16 +12,16 @@ type checker struct {
 	m     *machine
 	fixed bool // the policy looks at no queue
 
-	// How long a reserved core may be away from a runtime with work. The time of the longest request
-	// comes on top: another LC runtime may have one in hand there.
+	// How long a reserved core may be away from a runtime with work. The time of the longest
+	// request comes on top: another LC runtime may have one in hand there.
 	returning core.Time
 
-	starving  core.Time   // how long a runtime with work may be without any core
-	short     []core.Time // since when each runtime has had fewer cores than reserved, and work
-	without   []core.Time // since when each has had no core, and work
-	held      []int       // cores that each runtime owns
-	on        []int       // cores on which its worker is
-	coming    []int       // cores that it owns and has not taken up
+	starving core.Time   // how long a runtime with work may be without any core
+	short    []core.Time // since when each runtime has had fewer cores than reserved, and work
+	without  []core.Time // since when each has had no core, and work
+	held     []int       // cores that each runtime owns
+	on       []int       // cores on which its worker is
+	coming   []int       // cores that it owns and has not taken up
 }
 
 func newChecker(m *machine, c *Config) checker {
