@@ -153,16 +153,6 @@ func (c *Core) barred(now core.Time) int16 {
 	return c.Failed
 }
 
-// turn is the BE runtime that has core c or had it before LC, or None.
-func (s *Snapshot) turn(c int) int16 {
-	for _, r := range [...]int16{s.owner(c), s.present(s.Cores[c].Last)} {
-		if r != None && s.Runtimes[r].Class == BestEffort {
-			return r
-		}
-	}
-	return None
-}
-
 // cores and runtimes are how many of each a policy looks at.
 func (s *Snapshot) cores() int    { return min(len(s.Cores), MaxCores) }
 func (s *Snapshot) runtimes() int { return min(len(s.Runtimes), MaxRuntimes) }
