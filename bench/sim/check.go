@@ -9,15 +9,19 @@ import (
 
 // checker holds a policy to its promises, after every pass and by its own count.
 type checker struct {
-	m         *machine
-	fixed     bool        // the policy looks at no queue
-	returning core.Time   // how long a reserved core may be away from a runtime with work
-	starving  core.Time   // how long a runtime with work may be without any core
-	short     []core.Time // since when each runtime has had fewer cores than reserved, and work
-	without   []core.Time // since when each has had no core, and work
-	held      []int       // cores that each runtime owns
-	on        []int       // cores on which its worker is
-	coming    []int       // cores that it owns and has not taken up
+	m     *machine
+	fixed bool // the policy looks at no queue
+
+	// How long a reserved core may be away from a runtime with work. The time of the longest
+	// request comes on top: another LC runtime may have one in hand there.
+	returning core.Time
+
+	starving core.Time   // how long a runtime with work may be without any core
+	short    []core.Time // since when each runtime has had fewer cores than reserved, and work
+	without  []core.Time // since when each has had no core, and work
+	held     []int       // cores that each runtime owns
+	on       []int       // cores on which its worker is
+	coming   []int       // cores that it owns and has not taken up
 }
 
 func newChecker(m *machine, c *Config) checker {
@@ -100,7 +104,7 @@ func (k *checker) served(now core.Time, r int, t *tenant) error {
 	if c := k.lent(r); c >= 0 && (short || starved && !t.be()) {
 		return fmt.Errorf("BE keeps core %d", c)
 	}
-	if err := overdue(&k.short[r], short, now, k.returning); err != nil {
+	if err := overdue(&k.short[r], short, now, k.returning+k.m.longest); err != nil {
 		return fmt.Errorf("short of them %w", err)
 	}
 	if t.be() {

@@ -24,7 +24,7 @@ type Colocation struct {
 
 // The policies that a colocation can be run under.
 const (
-	Alone    = "alone"    // LC owns all cores, without BE: the others are compared with it
+	Alone    = "alone"    // LC owns all cores, without BE: what the others are compared with
 	Simple   = "simple"   // the oracle: lends at once, takes back at once
 	Restless = "restless" // caladan that never stands still
 	Caladan  = "caladan"  // as in production

@@ -59,6 +59,20 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// TestLevelsEnd: what was due at the old level does not come.
+func TestLevelsEnd(t *testing.T) {
+	service := Service{Mean: 10 * core.Microsecond}
+	all := generate(Load{High: 5, Dwell: core.Millisecond}, service, 1, 200*core.Millisecond)
+	for _, c := range all {
+		if c.at/core.Millisecond%2 == 0 {
+			t.Fatalf("a request at %d ns, in a step without load", c.at)
+		}
+	}
+	if !near(len(all), 500) {
+		t.Errorf("%d requests, want 500", len(all))
+	}
+}
+
 // TestBursts: levels last for random times, half of the time each in the long run, and the rates
 // within them differ.
 func TestBursts(t *testing.T) {

@@ -25,6 +25,7 @@ type machine struct {
 	cores    []seat
 	runtimes []tenant
 	moves    moves
+	longest  core.Time // request so far
 }
 
 // moves counts what the policy changed.
@@ -58,12 +59,12 @@ type tenant struct {
 	config  RuntimeConfig
 	queue   queue
 	unused  []int // cores of an LC runtime on which it has nothing to do
-	onCores int   // cores with its worker on them, kept apart from the seats
+	onCores int   // cores with its worker on them: the checker compares it with the seats
 
 	served uint64
 	busy   core.Time // in finished requests, or for BE in finished stays
-	times  *Times    // from arrival until done, of requests that came since then:
-	since  core.Time
+	times  *Times    // from arrival until done, of requests that came after since
+	since  core.Time // end of the warm-up
 }
 
 func (t *tenant) be() bool { return t.config.Class == policy.BestEffort }
@@ -109,6 +110,7 @@ func (m *machine) plan(at core.Time, kind uint32, c int) {
 
 // arrive brings a request to LC runtime r: to an unused core of its own if it has one.
 func (m *machine) arrive(r int16, now, service core.Time) {
+	m.longest = max(m.longest, service)
 	t := &m.runtimes[r]
 	if len(t.unused) == 0 {
 		t.queue.push(request{now, service})

@@ -77,6 +77,10 @@ func (s *scene) took(want core.Time) {
 func TestTakingFromBECostsAHandOver(t *testing.T) {
 	s := newScene(t, 1, map[int][]policy.Action{0: {grant(0, 1, -1)}, 2: {grant(0, 0, 1)}})
 	s.arrive(15*us, 7*us)
+	s.run(25 * us)
+	if got := s.m.used(25*us, 0); got != 3*us {
+		t.Errorf("LC has worked for %d ns, 3 us after it began", got)
+	}
 	s.run(40 * us)
 	s.took((20-15)*us + 2*us + 7*us)
 	if got := s.m.used(40*us, 1); got != (20-2)*us {

@@ -112,11 +112,14 @@ func TestMachines(t *testing.T) {
 func TestAlone(t *testing.T) {
 	c := Colocation{
 		Seed: 1, Cores: 1, Service: Service{Mean: 10 * us}, Load: Load{Low: 50},
-		Interval: 5 * us, Cost: MeasuredCost(), Warmup: core.Millisecond, Measure: 4 * core.Second,
+		Interval: 5 * us, Cost: MeasuredCost(), Warmup: core.Second, Measure: 4 * core.Second,
 	}
 	rows, err := c.Run()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := int(rows[0].Requests); !near(got, 200_000) {
+		t.Errorf("%d requests in 4 s, want 200000", got)
 	}
 	for _, tt := range []struct {
 		got  core.Time

@@ -34,6 +34,21 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
+// TestQuantileRank: a quantile is one of the values, the first that is enough.
+func TestQuantileRank(t *testing.T) {
+	h := &Times{}
+	for v := range core.Time(10) {
+		h.add(v + 1)
+	}
+	for part, want := range map[uint64]core.Time{
+		1: 1, 100_000: 1, 100_001: 2, 500_000: 5, 510_000: 6, 1_000_000: 10,
+	} {
+		if got := h.Quantile(part); got != want {
+			t.Errorf("%d ppm is %d, want %d", part, got, want)
+		}
+	}
+}
+
 func TestBuckets(t *testing.T) {
 	for _, v := range []uint64{0, 1, fine - 1, fine, 2*fine - 1, 2 * fine, 1 << 20, 1<<63 - 1} {
 		b := bucket(v)

@@ -21,9 +21,9 @@ type Lender struct {
 	word      Word
 	since     core.Time // of the grant
 	holder    Owner     // took the core up last
-	target    Owner     // of the last DemoteHolder
+	target    Owner     // whom the last measure concerned that was not about the owner
 	named     [named]Owner
-	names     int // of named
+	names     int // how many of named there are; the latest last
 	stage     stage
 	demoted   [(int(MaxOwner) + 1) / 64]uint64 // owners whose worker here has lost its priority
 }

@@ -41,7 +41,7 @@ const (
 	maxFrames = 1 << 16
 
 	// Of so many loans that came back, at most one in so many may have lost. In simulation, where
-	// cores are lent at once, 57 to 80 % of them lose at requests of 1 us and 10 to 35 % at 10 us;
+	// cores are lent at once, 50 to 90 % of them lose at requests of 1 us and 5 to 35 % at 10 us;
 	// 32 tell the one from the other with few errors and soon.
 	judgedLoans = 32
 	lossShare   = 2

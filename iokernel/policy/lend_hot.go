@@ -60,11 +60,11 @@ func (p *Caladan) lendFrom(cores set, why Reason, n int) (given int) {
 // neediest is the BE runtime with the fewest cores among those that lack one and may have core c;
 // of several, the next after the one that has or had it, so that the core goes round.
 func (v *pass) neediest(c int) int16 {
-	best, fewest, turn := None, 0, v.s.turn(c)
+	best, fewest, turn := None, MaxCores, v.turn(c)
 	for _, r := range v.be.all() {
 		t := &v.tally[r]
-		if t.lack <= 0 || best != None && (t.held > fewest ||
-			t.held == fewest && (best > turn || r <= turn)) {
+		if t.lack <= 0 || t.held > fewest ||
+			best != None && t.held == fewest && (best > turn || r <= turn) {
 			continue
 		}
 		if !t.bar.has(c) && !t.own.has(c) {
@@ -72,6 +72,18 @@ func (v *pass) neediest(c int) int16 {
 		}
 	}
 	return best
+}
+
+// turn is the BE runtime that has core c or had it before LC, or None.
+func (v *pass) turn(c int) int16 {
+	if o := v.owner[c]; o != None && v.tally[o].class == BestEffort {
+		return o
+	}
+	last := v.s.Cores[c].Last
+	if t := v.member(last); t != nil && t.class == BestEffort {
+		return last
+	}
+	return None
 }
 
 // rotate moves one core between BE runtimes: from the one with the most whose quantum there is

@@ -233,7 +233,7 @@ func (v *pass) grant(c int, r int16, why Reason, input int64) {
 	t.lack--
 	t.need--
 	t.own.add(c)
-	if t.held > t.entitled {
+	if t.held == t.entitled+1 {
 		v.over.unite(&t.own)
 	}
 }
@@ -288,7 +288,7 @@ func (v *pass) release(c int) {
 	t.own.drop(c)
 	v.reach += t.takeable() - before
 	v.recount(o)
-	if t.held <= t.entitled {
+	if t.held == t.entitled {
 		v.over.subtract(&t.own)
 	}
 }

@@ -121,13 +121,23 @@ func (p *plan) may(r int16, c int, from source) bool {
 func (p *plan) neediest(c int) int16 {
 	best := None
 	for i := range int16(p.s.runtimes()) {
-		r := (p.s.turn(c) + 1 + i) % int16(p.s.runtimes())
+		r := (p.turn(c) + 1 + i) % int16(p.s.runtimes())
 		if p.s.Runtimes[r].Class == BestEffort && p.lacking(r) > 0 && p.may(r, c, p.source(c)) &&
 			(best == None || p.held[r] < p.held[best]) {
 			best = r
 		}
 	}
 	return best
+}
+
+// turn is the BE runtime that has core c or had it before LC, or None.
+func (p *plan) turn(c int) int16 {
+	for _, r := range [...]int16{p.owner[c], p.s.present(p.s.Cores[c].Last)} {
+		if r != None && p.s.Runtimes[r].Class == BestEffort {
+			return r
+		}
+	}
+	return None
 }
 
 // slack reports whether core c is one too many for the BE runtime that owns it.

@@ -161,6 +161,16 @@ func TestWhoLosesIsFed(t *testing.T) {
 		"core 1: runtime 1 -> runtime 0, frames wait (3 frames)")
 }
 
+// Every LC runtime that there can be waits, and one of them loses a core.
+func TestEverybodyWaits(t *testing.T) {
+	s := newSnapshot(2).on(1, 0, 1)
+	for range MaxRuntimes {
+		s.Runtimes = append(s.Runtimes, lc(0, 2).waiting(5, 0))
+	}
+	s.Runtimes[7].Reserved = 1
+	expect(t, texts(s), "core 0: runtime 1 -> runtime 7, reserved (1 core)")
+}
+
 func TestTasksAndTimers(t *testing.T) {
 	task := lc(0, 1)
 	task.TaskDelay = 3 * core.Microsecond
@@ -282,6 +292,9 @@ func TestSibling(t *testing.T) {
 	expect(t, texts(s), "core 2: nobody -> runtime 0, frames wait (1 frame)")
 	s.Runtimes[0].Waiting, s.Cores[0].RequestAge = 0, 0
 	expect(t, texts(s), "core 2: nobody -> runtime 1, free (100µs)")
+	s.on(1, 2).Cores[0].RequestAge = core.Second
+	s.Runtimes[1].Reserved = 1
+	expect(t, texts(s)) // what is reserved for BE stays
 }
 
 func TestBandwidth(t *testing.T) {

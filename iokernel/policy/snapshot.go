@@ -32,13 +32,13 @@ type Snapshot struct {
 	Cores    []Core
 	Runtimes []Runtime
 
-	Interval core.Time // from one pass to the next
+	Interval core.Time // how long work waits for a pass at most
 	HandOver core.Time // measured: from a grant until the new owner runs
 	Wakes    int       // wakes across cores that this pass may ask for
 	Memory   Memory
 }
 
-// Core is one core that runtimes may get.
+// Core is one core that runtimes may get. Where nobody is meant stands None: 0 is a runtime.
 type Core struct {
 	State   State
 	Owner   int16 // index of the runtime, or None; of a yielding core, who will have it
@@ -59,10 +59,10 @@ type Core struct {
 // Runtime is one place in the table of runtimes. How many cores it holds stands in Cores, once.
 type Runtime struct {
 	Class    Class
-	ID       uint64 // not 0; another one means another runtime in the same place
-	Reserved int    // cores it gets within one pass when it has work
-	Most     int    // cores it may have
-	Quantum  core.Time
+	ID       uint64    // not 0; another one means another runtime in the same place
+	Reserved int       // cores it gets within one pass when it has work
+	Most     int       // cores it may have
+	Quantum  core.Time // of BE: how long it keeps a core that another BE runtime wants
 
 	// Able is how many workers could run, the ones that do included: a runtime has no use for more
 	// cores. For BE, a core without an able worker is one too many.
@@ -151,16 +151,6 @@ func (c *Core) barred(now core.Time) int16 {
 		return None
 	}
 	return c.Failed
-}
-
-// turn is the BE runtime that has core c or had it before LC, or None.
-func (s *Snapshot) turn(c int) int16 {
-	for _, r := range [...]int16{s.owner(c), s.present(s.Cores[c].Last)} {
-		if r != None && s.Runtimes[r].Class == BestEffort {
-			return r
-		}
-	}
-	return None
 }
 
 // cores and runtimes are how many of each a policy looks at.

@@ -2,8 +2,10 @@ package policy
 
 import "github.com/dunlin-io/dunlin/core"
 
-// Standing is what an LC runtime's moves have brought, and so how readily it lends. Whether moves
-// pay is judged on two counts:
+// Standing is what an LC runtime's moves have brought, and so how readily it lends. That moving
+// cores can cost more than it brings where tasks take about a microsecond was shown by McClure,
+// Ousterhout, Shenker and Ratnasamy, "Efficient Scheduling Policies for Microsecond-Scale Tasks"
+// (NSDI 2022). Whether it does is judged here on two counts:
 //
 //   - Requests, once per millisecond: not too many of them may have waited for cores to be taken
 //     back, see tolerated.
