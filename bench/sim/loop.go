@@ -92,6 +92,9 @@ const (
 	fnvPrime  = 0x100000001b3
 )
 
+// Mix takes something into the hash that its events do not show, such as the bytes of a frame.
+func (l *Loop) Mix(v uint64) { l.mix(v) }
+
 func (l *Loop) mix(v uint64) {
 	h := (l.hash ^ v) * fnvPrime
 	l.hash = h ^ h>>32 // a product moves bits up only
