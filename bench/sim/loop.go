@@ -53,6 +53,14 @@ func (l *Loop) Add(c Component) ID {
 // Now is the present.
 func (l *Loop) Now() core.Time { return l.now }
 
+// Next is when the next event happens, core.Never if none is posted.
+func (l *Loop) Next() core.Time {
+	if len(l.queue) == 0 {
+		return core.Never
+	}
+	return l.queue[0].At
+}
+
 // Hash is that of all events so far.
 func (l *Loop) Hash() uint64 { return l.hash }
 

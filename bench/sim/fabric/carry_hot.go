@@ -97,6 +97,10 @@ func (n *Network) fly(x flight, at core.Time) {
 
 // Handle implements sim.Component.
 func (n *Network) Handle(now core.Time, e sim.Event) {
+	if e.Kind == steps {
+		n.take(n.steps[e.Arg])
+		return
+	}
 	i := int32(e.Arg)
 	x := n.flying.all[i]
 	h := &n.hosts[x.to]

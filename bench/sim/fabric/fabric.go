@@ -75,6 +75,7 @@ type Network struct {
 	frames frames
 	flying flights
 	counts Counters
+	steps  []Step // of the script
 }
 
 // host is a receiver and both directions of its cable.
@@ -93,10 +94,11 @@ type path struct {
 	offered uint64
 }
 
-// What happens in a network; Arg is a flight.
+// What happens in a network; Arg is a flight but for steps.
 const (
 	arrives = iota // at the switch, if there is a rate towards the receiver
 	reaches        // the receiver
+	steps          // a step of the script: Arg is its number
 )
 
 // New makes a network of that many hosts, all without limits. Each path with a fault.Config draws
