@@ -22,8 +22,8 @@ const bufferBytes = 8 << 20
 // Open taps an interface of the calling thread's network namespace, to which the Tap stays bound.
 func Open(name string) (*Tap, error) {
 	i, err := net.InterfaceByName(name)
-	if err != nil {
-		return nil, fmt.Errorf("wire: interface %s: %w", name, err)
+	if err != nil { // package net has no error to compare it with
+		return nil, fmt.Errorf("wire: interface %s: %w (%v)", name, unix.ENODEV, err)
 	}
 	// Protocol 0 takes nothing until the socket is bound to its interface.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -61,10 +61,11 @@ func (t *Tap) bind(index int) error {
 	return unix.Bind(t.fd, &unix.SockaddrLinklayer{Protocol: everything, Ifindex: index})
 }
 
-// recv takes one frame, or as much of it as b holds. EAGAIN: none waits.
-func (t *Tap) recv(b []byte) (length int, err error) { return unix.Read(t.fd, b) }
+// Recv takes one frame, or as much of it as b holds. EAGAIN: none waits.
+func (t *Tap) Recv(b []byte) (length int, err error) { return unix.Read(t.fd, b) }
 
-func (t *Tap) send(frame []byte) error { return unix.Send(t.fd, frame, 0) }
+// Send sends one frame, from its Ethernet header on.
+func (t *Tap) Send(frame []byte) error { return unix.Send(t.fd, frame, 0) }
 
 // drops is how many frames found the socket's buffer full since the last call.
 func (t *Tap) drops() uint64 {

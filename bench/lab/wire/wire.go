@@ -78,7 +78,7 @@ type exit struct {
 
 // Receive implements fabric.Receiver.
 func (x exit) Receive(_ core.Time, _ int, frame []byte) {
-	if x.box.taps[x.i].send(frame) != nil {
+	if x.box.taps[x.i].Send(frame) != nil {
 		x.box.extra.Unsent++
 	}
 }
@@ -126,7 +126,7 @@ func (x *Box) Run(ctx context.Context) error {
 // take takes what waits at one tap.
 func (x *Box) take(from int) (n int, err error) {
 	for n < burst {
-		length, err := x.taps[from].recv(x.b[:])
+		length, err := x.taps[from].Recv(x.b[:])
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return n, nil

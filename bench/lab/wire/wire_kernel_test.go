@@ -79,7 +79,7 @@ func collect(t *testing.T, p *Tap, patience time.Duration) [][]byte {
 		if ready == 0 || err != nil {
 			return all
 		}
-		length, err := p.recv(b)
+		length, err := p.Recv(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestSameFramesAsInTheSimulator(t *testing.T) {
 	a, b := tap(t, n, lab.A), tap(t, n, lab.B)
 	n.Start()
 	for i := range frames {
-		if err := a.send(numbered(n, i)); err != nil {
+		if err := a.Send(numbered(n, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,7 +160,7 @@ func TestBoxDelaysAndReorders(t *testing.T) {
 	n.Start()
 	start := time.Now()
 	for i := range 200 {
-		if err := a.send(numbered(n, i)); err != nil {
+		if err := a.Send(numbered(n, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -251,7 +251,7 @@ func TestSwarmOnTheWire(t *testing.T) {
 	n.Start()
 	const frames = 2000
 	for i := range frames {
-		if err := a.send(numbered(n, i)); err != nil {
+		if err := a.Send(numbered(n, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
