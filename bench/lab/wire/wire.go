@@ -135,7 +135,7 @@ func (x *Box) take(from int) (n int, err error) {
 		case length > fabric.MaxFrame:
 			x.extra.Oversize++
 		case length > 0:
-			x.net.Send(from, 1-from, x.b[:length])
+			x.net.Send(x.loop.Now(), from, 1-from, x.b[:length])
 		}
 		n++
 	}

@@ -126,7 +126,7 @@ func TestSameFramesAsInTheSimulator(t *testing.T) {
 	}
 	twin.Attach(1, &want)
 	for i := range frames {
-		twin.Send(0, 1, numbered(n, i))
+		twin.Send(loop.Now(), 0, 1, numbered(n, i))
 	}
 	loop.Run(core.Second)
 	if len(got) != len(want.frames) || len(got) < frames/2 {

@@ -7,9 +7,9 @@ import (
 	"github.com/dunlin-io/dunlin/core/invariant"
 )
 
-// Send puts a frame on the way. The bytes stay the caller's.
-func (n *Network) Send(from, to int, b []byte) {
-	now := n.loop.Now()
+// Send puts a frame on the way at that time, which is not past and not before that of an earlier
+// call for the same host. The bytes stay the caller's.
+func (n *Network) Send(now core.Time, from, to int, b []byte) {
 	n.counts.Sent++
 	invariant.Check(len(b) > 0 && len(b) <= MaxFrame, "a frame of that length cannot be sent",
 		uint64(len(b)), MaxFrame)

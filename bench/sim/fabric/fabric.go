@@ -162,6 +162,13 @@ func (n *Network) Cut(from, to int, until core.Time) error {
 	return nil
 }
 
+// Clog holds what is sent on a path until then; the present lets it flow.
+func (n *Network) Clog(from, to int, until core.Time) {
+	if p := n.path(from, to); p.model != nil {
+		p.model.Clog(until)
+	}
+}
+
 // Faults is what a path's model has done, and how it is configured.
 func (n *Network) Faults(from, to int) (fault.Counts, fault.Config) {
 	if p := n.paths[from*len(n.hosts)+to]; p != nil && p.model != nil {

@@ -45,7 +45,7 @@ func numbered(i, length int) []byte {
 func TestPerfectNetwork(t *testing.T) {
 	l, n, to := pair(t, 1)
 	for i := range 20 {
-		n.Send(0, 1, numbered(i, 1+i*450))
+		n.Send(l.Now(), 0, 1, numbered(i, 1+i*450))
 	}
 	l.Run(0)
 	if len(to.frames) != 20 {
@@ -64,7 +64,7 @@ func TestRateAndQueue(t *testing.T) {
 	n.SetPorts(0, Port{Rate: 8_192_000_000, Queue: 2050}, Port{})
 	n.SetPorts(1, Port{}, Port{Rate: 4_096_000_000, Queue: 10_000})
 	for i := range 10 {
-		n.Send(0, 1, numbered(i, 1000))
+		n.Send(l.Now(), 0, 1, numbered(i, 1000))
 	}
 	l.Run(core.Second)
 	want := []core.Time{3000, 5000, 7000} // one in hand and two waiting; the slower port is last
@@ -76,7 +76,7 @@ func TestRateAndQueue(t *testing.T) {
 	}
 	n.SetPorts(0, Port{}, Port{})
 	for i := range 20 {
-		n.Send(0, 1, numbered(i, 1000))
+		n.Send(l.Now(), 0, 1, numbered(i, 1000))
 	}
 	l.Run(2 * core.Second)
 	if c := n.Counters(); c.InFull == 0 || c.Delivered+c.InFull != 23 {
@@ -87,9 +87,9 @@ func TestRateAndQueue(t *testing.T) {
 func TestBlackHole(t *testing.T) {
 	l, n, to := pair(t, 1)
 	n.SetMTU(0, 1, 1500)
-	n.Send(0, 1, numbered(0, 1500))
-	n.Send(0, 1, numbered(0, 1501))
-	n.Send(1, 0, numbered(0, 1501))
+	n.Send(l.Now(), 0, 1, numbered(0, 1500))
+	n.Send(l.Now(), 0, 1, numbered(0, 1501))
+	n.Send(l.Now(), 1, 0, numbered(0, 1501))
 	l.Run(0)
 	if c := n.Counters(); c.TooLong != 1 || len(to.frames) != 2 {
 		t.Errorf("%+v, %d frames", c, len(to.frames))
@@ -101,8 +101,8 @@ func TestCutOneWay(t *testing.T) {
 	if err := n.Cut(0, 1, core.Never); err != nil {
 		t.Fatal(err)
 	}
-	n.Send(0, 1, numbered(0, 60))
-	n.Send(1, 0, numbered(1, 60))
+	n.Send(l.Now(), 0, 1, numbered(0, 60))
+	n.Send(l.Now(), 1, 0, numbered(1, 60))
 	l.Run(0)
 	if len(to.frames) != 1 || to.from[0] != 1 {
 		t.Errorf("%d frames, from %v", len(to.frames), to.from)
@@ -130,7 +130,7 @@ func TestSwarmOfFaults(t *testing.T) {
 		for i := range 1000 {
 			b := numbered(i, 60+draw.IntN(1500))
 			sent = append(sent, b)
-			n.Send(0, 1, b)
+			n.Send(l.Now(), 0, 1, b)
 			v := twin.Judge(l.Now(), len(b))
 			for _, d := range v.Deliveries() {
 				if d.Keep == 0 {
@@ -195,7 +195,7 @@ func TestSameSeedSameHash(t *testing.T) {
 			if spoil && i >= 50 {
 				b[99]++
 			}
-			n.Send(0, 1, b)
+			n.Send(l.Now(), 0, 1, b)
 			l.Run(l.Now() + 100)
 		}
 		l.Run(core.Second)
@@ -224,7 +224,7 @@ func TestCarryAllocatesNothing(t *testing.T) {
 	n.Attach(1, deaf{})
 	b := numbered(0, 200)
 	step := func() {
-		n.Send(0, 1, b)
+		n.Send(l.Now(), 0, 1, b)
 		l.Run(l.Now() + 300)
 	}
 	for range 10_000 {
@@ -258,7 +258,7 @@ func BenchmarkCarry(b *testing.B) {
 			}
 			frame := numbered(0, 200)
 			for b.Loop() {
-				n.Send(0, 1, frame)
+				n.Send(l.Now(), 0, 1, frame)
 				l.Run(l.Now() + 100)
 			}
 		})

@@ -50,7 +50,7 @@ func TestScriptHappens(t *testing.T) {
 	} {
 		l.Run(tt.at)
 		before := len(to.frames)
-		n.Send(0, tt.to, numbered(0, tt.length))
+		n.Send(l.Now(), 0, tt.to, numbered(0, tt.length))
 		l.Run(tt.at)
 		if got := len(to.frames) - before; got != tt.want {
 			t.Errorf("at %d, %d bytes to %d: %d arrive, want %d", tt.at, tt.length, tt.to, got, tt.want)
