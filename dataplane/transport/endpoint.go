@@ -97,12 +97,12 @@ func (e *Endpoint) Reply(now core.Time, r RequestID, header, data []byte) error 
 func (e *Endpoint) Refuse(now core.Time, r RequestID) error { panic("skeleton") }
 
 // Cancel gives up on a call, CancelWrite on a write. The event says what is known.
-func (e *Endpoint) Cancel(now core.Time, c CallID) error      { panic("skeleton") }
+func (e *Endpoint) Cancel(now core.Time, c CallID) error       { panic("skeleton") }
 func (e *Endpoint) CancelWrite(now core.Time, w WriteID) error { panic("skeleton") }
 
 // Register lets the peer of one session write into memory. Deregister revokes that at once.
 func (e *Endpoint) Register(s SessionID, memory []byte) (RegionID, error) { panic("skeleton") }
-func (e *Endpoint) Deregister(r RegionID) error                          { panic("skeleton") }
+func (e *Endpoint) Deregister(r RegionID) error                           { panic("skeleton") }
 
 // Drain accepts no new calls in either direction and ends the session when the last one has.
 // Close ends it at once.

@@ -5,30 +5,30 @@ package transport
 type Reason uint8
 
 const (
-	OK               Reason = iota
-	ReasonShort             // shorter than a header
-	ReasonVersion           // of another version of the format
-	ReasonReserved          // a field that must be zero is not
-	ReasonLength            // longer than the packet it came in
-	ReasonType              // no such frame type
-	ReasonSession           // no such session here
-	ReasonLane              // the session has no such lane
-	ReasonReplayed          // counter accepted before
-	ReasonTooOld            // counter below the replay window
-	ReasonForged            // tag does not fit
-	ReasonPhase             // sealed with a key that is not, or no longer, accepted
-	ReasonRecord            // authentic, but what is inside makes no sense
-	ReasonNoMemory          // authentic, but a limit of memory is reached: sent again later
-	ReasonAck               // acknowledges what was never sent
-	ReasonRegion            // write to a region that was not given, or is gone
-	ReasonBounds            // write beyond its region, or without the right
-	ReasonLate              // segment of a transfer that is over
-	ReasonDuplicate         // segment that was there already
-	ReasonReply             // reply to no call that waits
-	ReasonHint              // hint that echoes nothing outstanding, or too many of them
-	ReasonHandshake         // message that the handshake did not accept
-	ReasonSelf              // from ourselves
-	ReasonNotOurs           // neither our EtherType nor UDP
+	OK              Reason = iota
+	ReasonShort            // shorter than a header
+	ReasonVersion          // of another version of the format
+	ReasonReserved         // a field that must be zero is not
+	ReasonLength           // longer than the packet it came in
+	ReasonType             // no such frame type
+	ReasonSession          // no such session here
+	ReasonLane             // the session has no such lane
+	ReasonReplayed         // counter accepted before
+	ReasonTooOld           // counter below the replay window
+	ReasonForged           // tag does not fit
+	ReasonPhase            // sealed with a key that is not, or no longer, accepted
+	ReasonRecord           // authentic, but what is inside makes no sense
+	ReasonNoMemory         // authentic, but a limit of memory is reached: sent again later
+	ReasonAck              // acknowledges what was never sent
+	ReasonRegion           // write to a region that was not given, or is gone
+	ReasonBounds           // write beyond its region, or without the right
+	ReasonLate             // segment of a transfer that is over
+	ReasonDuplicate        // segment that was there already
+	ReasonReply            // reply to no call that waits
+	ReasonHint             // hint that echoes nothing outstanding, or too many of them
+	ReasonHandshake        // message that the handshake did not accept
+	ReasonSelf             // from ourselves
+	ReasonNotOurs          // neither our EtherType nor UDP
 
 	ReasonCount = iota // number of reasons, OK included
 )
