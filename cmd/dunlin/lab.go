@@ -52,8 +52,8 @@ func labWireCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "wire INTERFACE INTERFACE",
 		Short: "Be a bad cable between two interfaces (root)",
-		Long: `Carry all frames between two interfaces, and delay, lose, copy and damage them as a seed
-and a script say: the same fault model that the simulator uses, on real frames.
+		Long: `Carry all frames between two interfaces, and delay, lose, copy and damage them as
+a seed and a script say: the same fault model that the simulator uses, on real frames.
 
 Put it in the middle: hosts on the far ends of two veth pairs, this between the near ends, which
 have no addresses. On the hosts' own interfaces nothing could be done to frames that AF_XDP sends.

@@ -62,7 +62,8 @@ Applications attach to it and need no privilege; dunlin echo is one.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().VarP(new(format), "output", "o", "table or json")
 	root.AddCommand(echoCommand(), doctorCommand(), statusCommand(), captureCommand(),
-		configCommand(), benchCommand(), labCommand())
+		configCommand(), benchCommand(), labCommand(),
+		simCommand())
 	markUsage(root)
 	return root
 }
