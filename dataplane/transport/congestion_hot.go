@@ -129,7 +129,7 @@ func (c *congestion) endRound(next uint64) {
 		d := int64(c.roundLeast)
 		c.cut(max(c.window-c.window*over/d, c.window/2))
 	}
-	c.roundEnd, c.roundLeast = next, core.Never
+	c.roundEnd, c.roundLeast, c.saved = next, core.Never, 0
 	c.roundAcked, c.roundLost = 0, 0
 	c.limited = false
 }
@@ -139,12 +139,14 @@ func (c *congestion) cut(window int64) {
 	c.window = max(window, c.frame/leastShare)
 }
 
-// onTimeout forgets the window: everything in flight seems lost.
-func (c *congestion) onTimeout() {
+// onTimeout forgets the window: everything in flight seems lost. next is the frame sent next: once it
+// has arrived, the time-out was right.
+func (c *congestion) onTimeout(next uint64) {
 	if c.saved == 0 {
 		c.saved = c.window
 	}
 	c.cut(min(c.window, c.frame))
+	c.roundEnd, c.roundLeast = next, core.Never
 }
 
 // onSpurious undoes that, because what seemed lost has arrived: the test of Eifel (RFC 3522), by

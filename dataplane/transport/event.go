@@ -31,7 +31,6 @@ const (
 	EventReply              // a call made here ended: Call, Tag, Outcome, Header, Data
 	EventWritten            // a remote write ended: Write, Tag, Outcome
 	EventSent               // a message ended: Tag, Outcome (Done: the peer has it)
-	EventJob                // costly arithmetic of a handshake, see Job
 )
 
 // Outcome is how a call, write or message ended.

@@ -24,9 +24,6 @@ const (
 	// the receiver remembers for each whether it is over. Half a microsecond each covers 2 ms of
 	// waiting for the repair of one. A multiple of 64.
 	transferWindow = 4096
-	// transferOverhead is charged on a lane's credit for each transfer besides its bytes: what the
-	// receiver keeps of it. It bounds the number of empty ones.
-	transferOverhead = 256
 	// maxFlight is the most frames of a lane that are sent and not judged, and how far back an
 	// acknowledgement reaches. Origin: 10 Gb/s, 9,000 B, 5 ms; or 1,500 B and 1 ms. A power of 2.
 	maxFlight = 1024
@@ -36,7 +33,7 @@ const (
 // Limits of one side.
 const (
 	defaultMTU = 1500
-	minMTU     = 1280     // RFC 8200: every IPv6 link carries it
+	minMTU     = 1280 // RFC 8200: every IPv6 link carries it
 	maxMTU     = 9000 // bytes; the jumbo frames that everybody means (no standard)
 
 	defaultPeerBytes   = 32 << 20 // (guess: three of the largest messages)

@@ -11,7 +11,6 @@ const (
 	refRefuse
 	refDrain
 	refPing
-	refHello
 )
 
 // ref is one thing that a frame carried: bytes [from, from+n) of the transfer in a slot.
