@@ -12,9 +12,9 @@ import "github.com/dunlin-io/dunlin/core"
 //     frame, and 64 senders into one queue behind one each.
 //   - The delay of a round is the least of its samples: a scheduler adds delay to some frames, a
 //     queue to all.
-//   - Loss alone is no sign of congestion unless it is more than half of a round: our links lose
-//     frames for other reasons (full rings, bad cables), a queue that overflows has shown itself by
-//     delay before, and what is sent again is exactly what was lost.
+//   - Loss alone is no sign of congestion unless it is more than half of what was sent: our links
+//     lose frames for other reasons (full rings, bad cables), a queue that overflows has shown itself
+//     by delay before, and what is sent again is exactly what was lost.
 const (
 	firstWindow = 32 << 10 // bytes; with jumbo frames firstFrames (RFC 6928 has ten of 1,500 B)
 	firstFrames = 4
@@ -29,6 +29,9 @@ const (
 	// leastShare is the smallest window as a fraction of a frame: 1/64, for 64 senders with a queue
 	// of one frame.
 	leastShare = 64
+	// lossSample is how many frames a share of loss is judged on: of 64 frames, with 30 % lost, more
+	// than half are once in 3,000 times.
+	lossSample = 64
 	// paceSlack is how much faster than window/round trip frames leave, in 1/8: the window itself
 	// must be what limits.
 	paceSlack = 9
@@ -72,7 +75,7 @@ type congestion struct {
 	roundEnd    uint64    // the round ends when this frame is acknowledged
 	roundLeast  core.Time // of the samples in it; Never: none
 	roundMargin core.Time // room above the base that they had; of the least
-	roundAcked  int
+	roundAcked  int       // frames of this and earlier rounds, until there are enough to judge
 	roundLost   int
 
 	paceAt core.Time // when the next bulk frame may go
@@ -82,6 +85,14 @@ func (c *congestion) start(frame int) {
 	c.frame = int64(frame)
 	c.window = max(firstWindow, firstFrames*c.frame)
 	c.slow = true
+	c.roundLeast = core.Never
+}
+
+// resize takes another size of large frames: they take another time on the way.
+func (c *congestion) resize(frame int) {
+	c.frame = int64(frame)
+	c.large = base{}
+	c.window = max(c.window, c.frame)
 	c.roundLeast = core.Never
 }
 
@@ -122,7 +133,7 @@ func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
 // endRound judges a round when its last frame is acknowledged; next begins the following one.
 func (c *congestion) endRound(next uint64) {
 	switch {
-	case c.roundLost > c.roundAcked && c.roundLost >= 4:
+	case c.roundLost+c.roundAcked >= lossSample && c.roundLost > c.roundAcked:
 		c.cut(c.window / 2)
 	case c.roundLeast != core.Never && c.roundLeast > c.roundMargin:
 		over := int64(c.roundLeast-c.roundMargin) * 8 / 10
@@ -130,7 +141,9 @@ func (c *congestion) endRound(next uint64) {
 		c.cut(max(c.window-c.window*over/d, c.window/2))
 	}
 	c.roundEnd, c.roundLeast, c.saved = next, core.Never, 0
-	c.roundAcked, c.roundLost = 0, 0
+	if c.roundLost+c.roundAcked >= lossSample {
+		c.roundAcked, c.roundLost = 0, 0
+	}
 	c.limited = false
 }
 

@@ -52,13 +52,14 @@ type lane struct {
 	reorderEnd uint64    // no further growth until this frame is acknowledged
 	calm       int       // rounds with losses and without a spurious one
 	lastSent   core.Time // of a frame that must arrive
-	lastLazy   bool
+	lastHold   core.Time // for so long the peer may keep the acknowledgement of that
+	unasked    int64     // bytes of bulk since an acknowledgement was asked for
 	progress   core.Time // of the last sign that frames arrive, or of the last time-out
 	probes     uint      // sent since
 	timeouts   uint      // since frames last arrived
 	stuck      core.Time // since when nothing of what is out was acknowledged
 	expecting  bool      // something is out
-	probe      bool      // a probe must go
+	probe      int       // frames that must go as a probe
 	probedAt   core.Time // when the last one went
 	ping       bool
 	callAt     core.Time // no outbound transfer's deadline is before

@@ -56,8 +56,9 @@ const (
 	ackHold = 25 * core.Microsecond
 	// replyHold is the same for replies, which the next call acknowledges where there is one.
 	replyHold = 500 * core.Microsecond
-	// ackEvery is the most frames that one acknowledgement waits for.
-	ackEvery = 4
+	// ackEvery is the most frames that one acknowledgement waits for. Senders of bulk ask for one
+	// four times a window, so this is for many small transfers one way. (guess)
+	ackEvery = 16
 	// firstRTT is assumed before the first sample: slow enough for a kernel's wake-up. (guess)
 	firstRTT = 500 * core.Microsecond
 	// rtoFloor is the shortest retransmission time-out: above what a scheduler keeps a thread

@@ -20,6 +20,8 @@ const (
 	// none by mistake it shrinks back (RFC 8985: 16).
 	mostReorder = 8
 	calmRounds  = 16
+	// probesFlat is how many probes follow each other without a longer pause.
+	probesFlat = 2
 	// clockGrain is added to every reordering window: two readings of a clock differ by that.
 	clockGrain = core.Microsecond
 )
@@ -102,11 +104,12 @@ func (l *lane) late(now core.Time, s *sent) {
 
 // credited tells the owners of what a frame carried.
 func (l *lane) credited(now core.Time, s *sent) {
-	if int(s.bytes) > minMTU {
+	if int(s.bytes) > minMTU && !s.probe {
 		l.largeLost = 0
 	}
 	if s.probe {
 		l.s.mtu.arrived(int(s.refs[0].n))
+		l.s.resize()
 	}
 	for i := range s.refs[:s.count] {
 		l.refArrived(now, &s.refs[i])
@@ -153,11 +156,25 @@ func (l *lane) detect(now core.Time) {
 			continue
 		}
 		if now >= s.at+patience {
+			l.blackHole(now, s)
 			l.lose(now, s)
 			continue
 		}
 		l.lossAt = s.at + patience
 		return // those behind were sent later
+	}
+}
+
+// blackHole counts large frames that were lost while later ones arrived; too many in a row, and the
+// path carries less than it did.
+func (l *lane) blackHole(now core.Time, s *sent) {
+	if s.probe || int(s.bytes) <= minMTU {
+		return
+	}
+	if l.largeLost++; l.largeLost >= blackHole && l.s.mtu.shrink(now) {
+		l.largeLost = 0
+		l.e.counters.BlackHoles++
+		l.s.resize()
 	}
 }
 
@@ -169,12 +186,6 @@ func (l *lane) lose(now core.Time, s *sent) {
 		l.s.mtu.vanished(now)
 	} else {
 		l.congestion.roundLost++
-		if int(s.bytes) > minMTU {
-			if l.largeLost++; l.largeLost >= blackHole && l.s.mtu.shrink(now) {
-				l.largeLost = 0
-				l.e.counters.BlackHoles++
-			}
-		}
 	}
 	for i := range s.refs[:s.count] {
 		r := s.refs[i]
@@ -190,21 +201,21 @@ func (l *lane) lose(now core.Time, s *sent) {
 
 // probeAt is when the tail must be probed, and timeoutAt when all counts as lost.
 func (l *lane) probeAt() core.Time {
-	if l.flight.flying == 0 || l.probe {
+	if l.flight.flying == 0 || l.probe > 0 {
 		return core.Never
 	}
-	held := ackHold
-	if l.lastLazy {
-		held = replyHold
-	}
-	return max(l.lastSent, l.progress) + l.rtt.probe(held)<<min(l.probes, 16)
+	return max(l.lastSent, l.progress) + l.rtt.probe(l.lastHold)<<probeBackoff(l.probes)
 }
+
+// probeBackoff doubles the pause between probes from the third on: where a third of all frames is
+// lost, one probe in two is, and to wait for the third costs more than to send it.
+func probeBackoff(probes uint) uint { return min(max(probes, probesFlat)-probesFlat, 16) }
 
 func (l *lane) timeoutAt() core.Time {
 	if l.flight.flying == 0 {
 		return core.Never
 	}
-	if l.probes == 0 || l.probe {
+	if l.probes == 0 || l.probe > 0 {
 		return core.Never // a probe goes first: whoever slept has acknowledgements to read
 	}
 	return max(l.progress+l.rtt.timeout(l.timeouts), l.probedAt+l.rtt.probe(ackHold))
@@ -237,7 +248,10 @@ func (l *lane) recover(now core.Time) {
 		return
 	}
 	if now >= l.probeAt() {
-		l.probe = true
+		l.probe = 1
+		if l.probes > 0 {
+			l.probe = 2 // RFC 9002, section 6.2.4
+		}
 		l.probes++
 	}
 }

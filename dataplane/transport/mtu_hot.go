@@ -74,3 +74,10 @@ func (m *mtu) shrink(now core.Time) bool {
 	m.probing, m.tries, m.at = false, 0, now+probeAgain
 	return true
 }
+
+// resize tells the lanes that frames have another size.
+func (s *session) resize() {
+	for _, l := range s.lanes {
+		l.congestion.resize(s.mtu.frame)
+	}
+}

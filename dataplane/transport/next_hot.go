@@ -41,16 +41,28 @@ func (e *Endpoint) NextFrame(now core.Time, dst []byte) (n int) {
 
 // builder is a frame that is being written.
 type builder struct {
-	b     []byte // the body's room
-	n     int
-	route uint64
-	full  bool // takes no more segments
-	must  bool // something must arrive
-	lazy  bool
-	acked bool // holds an acknowledgement
-	count int  // segments
-	refs  int
-	list  [maxRefs]ref
+	b      []byte // the body's room
+	n      int
+	route  uint64
+	full   bool // takes no more segments
+	must   bool // something must arrive
+	lazy   bool
+	acked  bool // holds an acknowledgement
+	pinged bool // asks for one at once
+	count  int  // segments
+	refs   int
+	list   [maxRefs]ref
+}
+
+// hold is how long the peer may keep the acknowledgement.
+func (w *builder) hold() core.Time {
+	switch {
+	case w.pinged:
+		return clockGrain
+	case w.lazy:
+		return replyHold
+	}
+	return ackHold
 }
 
 func (w *builder) left() int { return len(w.b) - w.n }
@@ -124,7 +136,7 @@ func (l *lane) finish(now core.Time, dst []byte, w *builder, bulk bool) int {
 		if !l.expecting {
 			l.expecting, l.stuck, l.progress = true, now, now
 		}
-		l.lastSent, l.lastLazy = now, w.lazy
+		l.lastSent, l.lastHold = now, w.hold()
 	}
 	if bulk {
 		l.congestion.paced(now, n, l.rtt.round())
@@ -176,6 +188,7 @@ func (l *lane) putControls(now core.Time, w *builder) {
 			l.e.counters.CreditProbes++
 		}
 		w.n += pingBytes
+		w.pinged = true
 		w.ref(ref{kind: refPing})
 		w.lazy, l.askCredit, l.ping = false, false, false
 	}
@@ -266,12 +279,28 @@ func (l *lane) putBulk(now core.Time, w *builder) {
 			l.active.push(h)
 		}
 	}
-	// Whoever can send no more asks for the acknowledgement at once.
-	if w.count > 0 && w.left() >= pingBytes &&
-		(l.active.n == 0 || !l.congestion.admits(l.flight.bytes+int64(l.congestion.frame))) {
-		w.b[w.n] = uint8(recordPing)
-		w.n += pingBytes
+	l.askAck(w)
+}
+
+// askAck asks for an acknowledgement at once: four times a window, and when nothing more may go.
+func (l *lane) askAck(w *builder) {
+	if w.count == 0 || w.left() < pingBytes {
+		return
 	}
+	c := &l.congestion
+	l.unasked += int64(w.n)
+	if l.unasked < c.window/4 && (l.active.n > 0 || l.lost[1].n > 0) &&
+		c.admits(l.flight.bytes+c.frame) {
+		return
+	}
+	l.putPing(w)
+}
+
+func (l *lane) putPing(w *builder) {
+	w.b[w.n] = uint8(recordPing)
+	w.n += pingBytes
+	w.pinged = true
+	l.unasked = 0
 }
 
 // beginBulk opens waiting transfers while there is room, and reports whether any is being sent.

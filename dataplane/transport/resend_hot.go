@@ -85,20 +85,19 @@ func (l *lane) putAgain(w *builder, r ref) {
 // putProbe makes the frame one that the peer acknowledges at once: it repeats the oldest that has
 // not been acknowledged unless there is something new in it.
 func (l *lane) putProbe(now core.Time, w *builder) {
-	if !l.probe || w.left() < pingBytes {
+	if l.probe == 0 || w.left() < pingBytes {
 		return
 	}
-	l.probe = false
+	l.probe--
 	l.probedAt = now
 	l.e.counters.Probes++
 	if !w.must && l.flight.flying > 0 {
-		l.repeat(now, w, l.flight.at(l.flight.oldest))
+		l.repeat(now, w, l.flight.oldestBut(l.probe))
 	}
 	if w.left() < pingBytes {
 		return
 	}
-	w.b[w.n] = uint8(recordPing)
-	w.n += pingBytes
+	l.putPing(w)
 	w.lazy = false
 	if !w.must {
 		w.ref(ref{kind: refPing})
@@ -156,6 +155,7 @@ func (l *lane) buildMTU(now core.Time, dst []byte) int {
 	w.n = room
 	clear(w.b)
 	w.b[0] = uint8(recordPing)
+	w.pinged = true
 	w.ref(ref{kind: refPing, n: uint32(size)})
 	m.probing = true
 	n := l.finish(now, dst, w, false)

@@ -73,7 +73,7 @@ func (l *lane) isUrgent(now core.Time) bool {
 	switch {
 	case l.s.state == sessionClosing:
 		return l.s.bye > 0
-	case l.received.ready(now) || l.drain || l.ping || l.probe || l.askCredit:
+	case l.received.ready(now) || l.drain || l.ping || l.probe > 0 || l.askCredit:
 		return true
 	case l.ends.n > 0 || l.refused.n > 0 || l.wantsMTU(now):
 		return true

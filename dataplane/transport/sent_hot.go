@@ -110,3 +110,16 @@ func (f *flight) land(s *sent, to sentState) {
 		f.oldest++
 	}
 }
+
+// oldestBut is the oldest frame that flies after n others; the oldest if there are not so many.
+func (f *flight) oldestBut(n int) *sent {
+	for c := f.oldest; c < f.next && n < f.flying; c++ {
+		if s := f.at(c); s.state == sentFlying {
+			if n == 0 {
+				return s
+			}
+			n--
+		}
+	}
+	return f.at(f.oldest)
+}

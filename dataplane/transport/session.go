@@ -79,7 +79,7 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 		l.tx = k.Sender(uint16(l.number), now)
 		l.rx = k.Receiver(uint16(l.number))
 		l.limit = s.most
-		l.congestion.start(s.path.room(s.mtu.now) + s.path.headerBytes())
+		l.congestion.start(s.mtu.frame)
 	}
 	if initiator {
 		s.lanes[0].ping = true // the peer waits for the first frame

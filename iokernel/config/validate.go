@@ -58,6 +58,7 @@ func (c *Config) validate() problems {
 	}
 	c.validateRuntimes(&p)
 	c.validateShares(&p)
+	c.validateCluster(&p)
 	return p
 }
 

@@ -35,6 +35,8 @@ func messages() []message {
 			},
 			FDs: []string{FileMemory, FileDoorbell, FileWorker(0), FileSocket(0)},
 		},
+		&Certify{Key: []byte{1, 2}},
+		&Certified{Certificate: []byte{3, 4}, ClusterBytes: 5},
 		&Refusal{Code: CodeDenied, Message: "no", Final: true},
 		&Neigh{Addr: netip.MustParseAddr("fd00::2")},
 		&NeighReply{Addr: netip.MustParseAddr("fd00::2"), MAC: MAC{1, 2, 3, 4, 5, 6}, Found: true},

@@ -164,14 +164,15 @@ func (d draws) work() Work {
 		Gap:         d.time(2*core.Microsecond, 100*core.Microsecond),
 		Outstanding: int(d.log(1, 64)),
 		Sizes:       d.sizes(), Replies: d.sizes(),
-		Regions: d.oneOf(0, 1, 1, 2), RegionBytes: int(d.log(256, 64<<10)),
+		Regions: d.oneOf(0, 1, 1, 2), RegionBytes: int(d.log(256, 16<<10)),
 		Stable: 50,
 	}
 	w.Deadline[0] = d.time(100*core.Microsecond, 100*core.Millisecond)
 	w.Deadline[1] = d.time(w.Deadline[0], 4*core.Second)
-	w.Weights = [actions]int{doCall: 100}
+	// A handshake costs as much as a hundred frames: what ends sessions is rare.
+	w.Weights = [actions]int{doCall: 2000}
 	for a, most := range [actions]int{
-		doSend: 50, doWrite: 80, doCancel: 20, doRegister: 3, doDeregister: 3, doConnect: 1,
+		doSend: 1000, doWrite: 2000, doCancel: 400, doRegister: 50, doDeregister: 50, doConnect: 1,
 		doDrain: 1, doClose: 1,
 	} {
 		if most > 0 && d.percent(50) {

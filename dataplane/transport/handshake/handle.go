@@ -232,8 +232,8 @@ func (m *Machine) rising(now core.Time, peer *identity.Key, stamp uint64) Reason
 	return OK
 }
 
-// forgetOldest makes room. A replay of a forgotten peer's message leads to keys that nobody has, and
-// so to a session that is never confirmed.
+// forgetOldest makes room. A replay of a forgotten peer's message leads to keys that nobody has,
+// and so to a session that is never confirmed.
 func (m *Machine) forgetOldest() {
 	var oldest identity.Key
 	at := core.Never

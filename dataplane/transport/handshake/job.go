@@ -22,8 +22,8 @@ const (
 	readReply
 )
 
-// Job is arithmetic that takes 0.05 to 0.2 ms. It holds all it needs, random bytes included: Run may
-// be called on any goroutine, once, and gives the same result wherever that is.
+// Job is arithmetic that takes 0.1 to 0.2 ms. It holds all it needs, random bytes included: Run
+// may be called on any goroutine, once, and gives the same result wherever that is.
 type Job struct {
 	step    step
 	attempt AttemptID

@@ -19,15 +19,17 @@ const (
 // Messages have one size each. Message 1 is the largest, so nothing that is sent to an unproved
 // address is longer than what came from it. Numbers are in network order.
 //
-//	message 1   kind 1 | version | flags | 0 | number 4 | e 32 | s 32+16 | payload 384+16 | mac1 | mac2
-//	message 2   kind 2 | version | flags | 0 | number 4 | e 32 | payload 384+16 | mac1 | mac2
-//	cookie      kind 3 | version | flags | 0 | number 4 | nonce 24 | cookie 16+16
+//	message 1   head, kind 1 | e 32 | s 32+16 | payload 384+16 | mac1 16 | mac2 16
+//	message 2   head, kind 2 | e 32 | payload 384+16 | mac1 16 | mac2 16
+//	cookie      head, kind 3 | nonce 24 | cookie 16+16
 //
-//	payload     stamp 8 | session 4 | mtu 2 | lanes 1 | 0 | opaque 32 | length 2 | certificate | zeros
+//	head        kind 1 | version 1 | flags 1 | zero 1 | number 4
+//	payload     stamp 8 | session 4 | mtu 2 | lanes 1 | zero 1 | opaque 32
+//	            | length 2 | certificate | zeros
 //
 // Number is one that the initiator drew for message 1; answers carry it. Bit 0 of the flags says
-// insecure. mac1 is an HMAC-SHA256, cut to 16 bytes, of all before it, under a key that follows from
-// the receiver's public key; mac2 is one of all before it, mac1 included, under the cookie, or
+// insecure. mac1 is an HMAC-SHA256, cut to 16 bytes, of all before it, under a key that follows
+// from the receiver's public key; mac2 is one of all before it, mac1 included, under the cookie, or
 // zeros. From e to the payload it is a message of Noise_IK_25519_AESGCM_SHA256; its prologue is
 // prologue and the flags.
 const (

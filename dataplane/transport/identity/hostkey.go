@@ -56,6 +56,24 @@ func CheckHostKeyMode(mode fs.FileMode) error {
 	return nil
 }
 
+// ReadHostKey reads a private key from its file, which must be open to its owner alone. Closing it
+// is the caller's.
+func ReadHostKey(f fs.File) (ed25519.PrivateKey, error) {
+	info, err := f.Stat() // of what is open, not of what the name is by now
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckHostKeyMode(info.Mode()); err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, MaxHostKeyBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	defer clear(text)
+	return ParseHostKey(text)
+}
+
 // ParseHostKey reads the content of a private key's file.
 func ParseHostKey(text []byte) (ed25519.PrivateKey, error) {
 	if len(text) > MaxHostKeyBytes {

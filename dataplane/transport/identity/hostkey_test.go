@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 func TestHostKeyFile(t *testing.T) {
@@ -67,6 +68,32 @@ func TestHostKeyMode(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("mode %v: %v", mode, err)
 		}
+	}
+}
+
+func TestReadHostKey(t *testing.T) {
+	text, err := EncodeHostKey(hostKey(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{
+		"good": {Data: text, Mode: 0o400},
+		"open": {Data: text, Mode: 0o444},
+		"long": {Data: make([]byte, 1<<20), Mode: 0o400},
+	}
+	for name, want := range map[string]string{"good": "", "open": "mode is 0444", "long": "2049 bytes"} {
+		f, err := files.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := ReadHostKey(f)
+		if want == "" && (err != nil || !bytes.Equal(key, hostKey(t, 1))) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+		f.Close()
 	}
 }
 
