@@ -132,7 +132,10 @@ func (rs *regions) sessionOver(h *host, s transport.SessionID) {
 }
 
 // lose forgets a region whose host has crashed.
-func (rs *regions) lose(number int32) { rs.all[number] = region{state: regionLost} }
+func (rs *regions) lose(number int32) {
+	r := &rs.all[number]
+	*r = region{state: regionLost, owner: r.owner, id: r.id, size: r.size}
+}
 
 // mayWrite reports whether one more write can be kept book of.
 func (rs *regions) mayWrite(number int32) bool {
