@@ -115,7 +115,7 @@ func parseSegment(b []byte, s *segment) int {
 	if len(b) < size+n {
 		return 0
 	}
-	s.kind, s.headerLen, s.flags = k, b[1], 0
+	*s = segment{kind: k, headerLen: b[1]}
 	s.offset = binary.BigEndian.Uint32(b[4:8])
 	s.id = binary.BigEndian.Uint64(b[8:16])
 	s.total = binary.BigEndian.Uint32(b[16:20])

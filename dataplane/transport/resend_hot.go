@@ -49,7 +49,10 @@ func (l *lane) putRange(now core.Time, w *builder, r ref) (rest ref, ok bool) {
 		return r, false
 	}
 	fits := segmentRoom(w.left(), o.kind, n)
-	if fits < 0 || fits == 0 && n > 0 || fits < o.total && !l.count(o) {
+	switch {
+	case fits < 0 || fits == 0 && n > 0 || fits < n && w.count > 0:
+		return r, false // no crumbs at the end of a frame
+	case fits < o.total && !l.count(o):
 		return r, false
 	}
 	l.putSegment(now, w, o, from, fits)
