@@ -177,6 +177,9 @@ func (n *Network) Faults(from, to int) (fault.Counts, fault.Config) {
 	return fault.Counts{}, fault.Config{}
 }
 
+// Delivered is Counters().Delivered.
+func (n *Network) Delivered() uint64 { return n.counts.Delivered }
+
 // Counters is a copy of the counters.
 func (n *Network) Counters() Counters {
 	c := n.counts

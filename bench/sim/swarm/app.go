@@ -85,14 +85,10 @@ func (a *app) end(h *host) {
 
 // next is when turn has something to do.
 func (a *app) next() core.Time {
-	next := a.later.first()
-	if !a.idle && len(a.open) < maxOpen {
-		next = min(next, a.actAt)
-	}
-	return min(next, a.probes.next())
+	return min(a.later.first(), a.actAt, a.probes.next())
 }
 
-// maxOpen is more than any scenario's Outstanding; beyond it an app waits for outcomes.
+// maxOpen bounds a scenario's Outstanding. (guess: several windows of a lane)
 const maxOpen = 256
 
 // turn does what is due.
@@ -106,15 +102,44 @@ func (a *app) turn(h *host) {
 		}
 		h.busy += h.plan.EventCost
 	}
-	if !a.idle && a.actAt <= h.busy {
-		gap := h.w.s.Work.Gap << min(a.losing/losingAtOnce, losingMost)
-		if len(a.open) >= h.w.s.Work.Outstanding || !a.act(h) {
-			gap = max(gap, idleGap)
-		}
-		a.actAt = h.busy + core.Time(a.draws.ExpFloat64()*float64(gap)) + 1
-		h.busy += h.plan.EventCost
+	if a.actAt <= h.busy {
+		a.turnToAct(h)
 	}
 	a.probes.turn(h)
+}
+
+// turnToAct begins something, and says when it will again: after a gap, or when an outcome or a
+// session comes, if there is too much under way or nobody to talk to.
+func (a *app) turnToAct(h *host) {
+	work := &h.w.s.Work
+	gap := work.Gap << min(a.losing/losingAtOnce, losingMost)
+	full := len(a.open) >= work.Outstanding
+	switch {
+	case a.idle:
+		a.actAt = core.Never
+		return
+	case full && (work.Weights[doCancel] == 0 || a.draws.percent(90)):
+		a.actAt = core.Never
+	case full:
+		a.cancel(h)
+		a.actAt = core.Never
+	case !a.act(h):
+		a.actAt = core.Never
+		if len(a.sessions) > 0 {
+			a.actAt = h.busy + core.Time(a.draws.ExpFloat64()*float64(max(gap, idleGap))) + 1
+		}
+	default:
+		a.actAt = h.busy + core.Time(a.draws.ExpFloat64()*float64(gap)) + 1
+	}
+	h.busy += h.plan.EventCost
+}
+
+// stir lets an app that waits begin something soon.
+func (a *app) stir(h *host) {
+	if a.actAt == core.Never && !a.idle {
+		gap := h.w.s.Work.Gap << min(a.losing/losingAtOnce, losingMost)
+		a.actAt = h.busy + core.Time(a.draws.ExpFloat64()*float64(gap)) + 1
+	}
 }
 
 // Whom nothing reaches in time slows down, as users would, and so that a cut of a second is not
@@ -125,7 +150,7 @@ const (
 )
 
 // idleGap is the least mean time until an app that can do nothing looks again whether it can.
-const idleGap = 100 * core.Microsecond
+const idleGap = core.Millisecond
 
 // after does something later.
 func (a *app) after(at core.Time, what uint32, arg uint64) {

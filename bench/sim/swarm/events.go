@@ -54,6 +54,7 @@ func (a *app) rise(h *host, e *transport.Event) {
 		return
 	}
 	s.up = true
+	a.stir(h)
 	if peer == nobody {
 		s.leaving = true // it is over by now, as the next event will say
 		return
@@ -226,6 +227,7 @@ func (a *app) ended(h *host, e *transport.Event, k kind) {
 		h.w.broken(&Failure{Invariant: wrong, Detail: h.w.ledger.describe(n)})
 	}
 	h.w.outcomes[k][e.Outcome]++
+	a.stir(h)
 }
 
 // judge says what is wrong with an outcome, "" if nothing is.

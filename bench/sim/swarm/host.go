@@ -49,13 +49,21 @@ const million = 1_000_000
 // local is what the host's clock shows at a time of the world.
 func (h *host) local(t core.Time) core.Time {
 	ppm := core.Time(h.plan.DriftPPM)
+	if ppm == 0 {
+		return h.plan.ClockAt + t
+	}
 	return h.plan.ClockAt + t + t/million*ppm + t%million*ppm/million
 }
 
 // when is the first time at which the host's clock shows at least that.
 func (h *host) when(local core.Time) core.Time {
-	if local == core.Never {
+	switch {
+	case local == core.Never:
 		return core.Never
+	case local <= 0: // at once
+		return 0
+	case h.plan.DriftPPM == 0:
+		return local - h.plan.ClockAt
 	}
 	d, pace := local-h.plan.ClockAt, million+core.Time(h.plan.DriftPPM)
 	t := d/pace*million + d%pace*million/pace

@@ -62,7 +62,7 @@ func (w *world) broken(f *Failure) {
 }
 
 // frames is the link events so far.
-func (w *world) frames() uint64 { return w.net.Counters().Delivered }
+func (w *world) frames() uint64 { return w.net.Delivered() }
 
 const (
 	// slice is how much virtual time passes between two looks at whether a phase is over.
