@@ -119,6 +119,9 @@ func (l *lane) credited(now core.Time, s *sent) {
 // advance follows up on an acknowledgement that was news.
 func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
 	l.progress, l.stuck = now, now
+	if l.probes > 0 && l.timeouts == 0 {
+		l.e.counters.Repairs++
+	}
 	l.probes, l.timeouts = 0, 0
 	c := &l.congestion
 	if newest != nil && newest.counter == a.largest {

@@ -54,7 +54,7 @@ func (a *app) do(h *host, what action) bool {
 	case doConnect:
 		a.connect(h, h.busy, s.peer)
 	case doDrain:
-		s.leaving = true
+		s.leaving, s.drained = true, true
 		h.must("Drain", h.endpoint.Drain(h.local(h.busy), s.id))
 	case doClose:
 		s.leaving = true

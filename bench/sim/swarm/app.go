@@ -30,6 +30,7 @@ type session struct {
 	up      bool
 	ours    bool // we connected
 	leaving bool // draining or closing
+	drained bool // here
 	offers  []offer
 }
 

@@ -60,6 +60,12 @@ func Draw(seed, frames uint64) Scenario {
 		slices.SortStableFunc(s.Acts, func(a, b Act) int { return cmp.Compare(a.After, b.After) })
 	}
 	s.Work = d.work()
+	if d.percent(30) { // keys that are soon used up, and time for the next ones
+		s.Work.Gap = d.time(core.Millisecond, 8*core.Millisecond)
+		for i := range s.Hosts {
+			s.Hosts[i].KeyFrames = uint64(d.log(1500, 8000))
+		}
+	}
 	s.Heal = d.heal(hosts)
 	return s
 }
@@ -144,7 +150,7 @@ func (d draws) plan(udp uint8) Plan {
 	}
 	if d.percent(25) {
 		p.PeerBytes = int(d.log(64<<10, 1<<20))
-		p.MemoryBytes = p.PeerBytes * d.oneOf(1, 2, 4)
+		p.MemoryBytes = p.PeerBytes * d.oneOf(1, 2, 4, 8) / 2
 	}
 	if d.percent(30) {
 		p.DriftPPM = d.between(-1000, 1000)
@@ -178,6 +184,10 @@ func (d draws) work() Work {
 		if most > 0 && d.percent(50) {
 			w.Weights[a] = 1 + d.IntN(most)
 		}
+	}
+	if d.percent(1) { // whoever must answer so many handshakes asks for cookies
+		w.Weights[doClose] = 400
+		w.Gap = core.Microsecond
 	}
 	if d.percent(50) {
 		w.Think = d.time(core.Microsecond, 10*core.Millisecond)

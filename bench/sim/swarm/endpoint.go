@@ -43,7 +43,7 @@ func (h *host) newEndpoint() *transport.Endpoint {
 			Private: id.private, Certificate: id.certificate, Trust: h.w.shared.keys.trust,
 			Random: random, Unix: unixAtZero - int64(h.plan.ClockAt),
 		},
-		MTU: h.plan.MTU, Lanes: h.plan.Lanes,
+		MTU: h.plan.MTU, Lanes: h.plan.Lanes, KeyFrames: h.plan.KeyFrames,
 		MemoryBytes: h.plan.MemoryBytes, PeerBytes: h.plan.PeerBytes,
 	})
 	if err != nil {

@@ -76,6 +76,7 @@ func (a *app) fall(h *host, e *transport.Event) {
 	}
 	for i := range a.sessions {
 		if s := &a.sessions[i]; s.id == e.Session {
+			h.w.rare.fall(s, e)
 			if s.peer != nobody && (s.ours || a.draws.percent(50)) {
 				a.after(h.busy+reconnectAfter, laterConnect, uint64(s.peer))
 			}
@@ -217,6 +218,7 @@ func (a *app) ended(h *host, e *transport.Event, k kind) {
 		return
 	}
 	a.closed(h, n)
+	h.w.rare.outcome(x, e)
 	x.outcome, x.cause = e.Outcome, e.Cause
 	if e.Outcome == transport.Done {
 		a.losing = 0

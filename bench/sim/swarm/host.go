@@ -92,6 +92,7 @@ func (h *host) begin(now core.Time) {
 // core.Never.
 func (h *host) crash(until core.Time) {
 	if h.up {
+		h.harvest()
 		h.up = false
 		h.life++
 		h.ring.clear()

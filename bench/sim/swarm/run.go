@@ -85,6 +85,7 @@ func (r *Runner) Run(s *Scenario) (result Result) {
 			w.broken(&Failure{Invariant: "nothing panics", Detail: fmt.Sprint(p)})
 			result.Stack = string(debug.Stack())
 		}
+		w.harvest()
 		r.shared.ledger = w.ledger
 		result.Hash, result.Events, result.Until = w.loop.Hash(), w.loop.Events(), w.loop.Now()
 		result.Frames, result.Failure = w.frames(), w.fail

@@ -31,6 +31,7 @@ type Scenario struct {
 type Plan struct {
 	MTU         int       // of its interface, in bytes
 	Lanes       int       // of its sessions
+	KeyFrames   uint64    // that a key seals at most; 0: the transport's own bound
 	MemoryBytes int       // for what arrives; 0: the transport's own bound
 	PeerBytes   int       // of these, for one session
 	UDP         uint8     // 0: raw frames; else over that version of IP, 4 or 6

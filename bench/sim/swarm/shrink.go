@@ -87,6 +87,7 @@ func lessWork() []reduction {
 		eachPlan(func(p *Plan) bool { return lower(&p.UDP, 0) }),
 		eachPlan(func(p *Plan) bool { return lower(&p.Lanes, 1) }),
 		eachPlan(func(p *Plan) bool { return lower(&p.ClockAt, 0) }),
+		eachPlan(func(p *Plan) bool { return lower(&p.KeyFrames, 0) }),
 		eachPlan(func(p *Plan) bool { return set(&p.DriftPPM, 0) }),
 		eachPlan(func(p *Plan) bool { return set(&p.MTU, 1500) }),
 		eachPlan(func(p *Plan) bool { return set(&p.Ring, 512) }),

@@ -249,3 +249,12 @@ func (w *world) orphan(n uint32) {
 func (w *world) finish() {
 	w.audit()
 }
+
+// harvest counts the rare states of all hosts that are up.
+func (w *world) harvest() {
+	for _, h := range w.hosts {
+		if h.up {
+			h.harvest()
+		}
+	}
+}
