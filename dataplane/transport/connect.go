@@ -26,6 +26,7 @@ func (e *Endpoint) Connect(now core.Time, p Peer) (SessionID, error) {
 		s.over()
 		return 0, fmt.Errorf("transport: connect: %w", err)
 	}
+	s.ours = true
 	e.pump(now)
 	return s.id, nil
 }
@@ -120,9 +121,9 @@ func (e *Endpoint) onAsked(now core.Time, ev *handshake.Event) {
 			e.hs.Refuse(ev.Attempt)
 			return
 		}
-		s.until = now + handshake.GiveUpAfter
-		e.timers.advance(&s.timer, s.until)
 	}
+	s.until = now + handshake.GiveUpAfter
+	e.timers.advance(&s.timer, s.until)
 	s.asked = ev.Attempt
 	if !e.hs.Accept(now, ev.Attempt, e.params(s)) && s.attempt == 0 {
 		s.end(now, CauseConnect, 0)

@@ -97,6 +97,10 @@ func (l *lane) hasBulk() bool {
 // arm sets the lane's timer to the earliest thing that has to be done if nothing arrives. What is
 // due now and listed needs no timer.
 func (l *lane) arm(now core.Time) {
+	if l.s.state == sessionConnecting {
+		l.e.timers.advance(&l.timer, l.callAt)
+		return
+	}
 	if l.s.state != sessionOpen {
 		return
 	}
@@ -121,6 +125,10 @@ func (l *lane) arm(now core.Time) {
 
 // onTimer does what is due.
 func (l *lane) onTimer(now core.Time) {
+	if l.s.state == sessionConnecting && now >= l.callAt {
+		l.expire(now)
+		l.arm(now)
+	}
 	if l.s.state != sessionOpen {
 		return
 	}

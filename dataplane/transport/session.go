@@ -36,6 +36,7 @@ type session struct {
 	gens    uint64              // where the generations of its slots begin
 
 	lanes    []*lane
+	ours     bool // begun by Connect, so its end is told even if it never opened
 	ready    bool // transfers may begin
 	up       bool // EventUp went out
 	drainOwn bool
@@ -153,7 +154,7 @@ func (s *session) end(now core.Time, cause Cause, bye int) {
 		l.e.timers.stop(&l.timer)
 	}
 	s.e.dropRegions(s)
-	if s.up || s.attempt != 0 {
+	if s.up || s.ours {
 		s.event(EventDown, cause)
 	}
 	if connecting || bye == 0 {
@@ -204,9 +205,9 @@ func (s *session) onTimer(now core.Time) {
 		}
 		s.e.timers.advance(&s.timer, s.until)
 		return
-	case s.state != sessionOpen:
+	case s.state == sessionOver || s.until == 0 && s.state == sessionConnecting:
 		return
-	case !s.up:
+	case !s.up: // nor may it wait for ever for keys that the peer has asked for
 		if now >= s.until {
 			s.end(now, CauseConnect, 0)
 			return
