@@ -19,22 +19,23 @@ const (
 	firstWindow = 32 << 10 // bytes; with jumbo frames firstFrames (RFC 6928 has ten of 1,500 B)
 	firstFrames = 4
 	mostWindow  = 16 << 20 // bytes: 10 Gb/s for 13 ms, beyond what maxFlight admits
-	// marginLeast is the least delay added to the base: below it clocks and turns of loops decide.
-	// (guess)
-	marginLeast = 5 * core.Microsecond
+	// marginLeast is the least delay added to the base: below it clocks decide.
+	marginLeast = core.Microsecond
 	// marginMost bounds it: beyond, windows go below one frame. Swift's fabric target range.
 	marginMost = 200 * core.Microsecond
-	// baseFor is for how long the shortest round trip counts: routes change. (BBR's 10 s)
-	baseFor = 10 * core.Second
+	// baseFor is for how long the shortest round trip counts: routes change. Longer than BBR's 10 s,
+	// because we never empty the queue to look. (guess)
+	baseFor = 60 * core.Second
 	// leastShare is the smallest window as a fraction of a frame: 1/64, for 64 senders with a queue
 	// of one frame.
 	leastShare = 64
 	// lossSample is how many frames a share of loss is judged on: of 64 frames, with 30 % lost, more
 	// than half are once in 3,000 times.
 	lossSample = 64
-	// paceSlack is how much faster than window/round trip frames leave, in 1/8: the window itself
-	// must be what limits.
-	paceSlack = 9
+	// shyFor is how long after a small transfer bulk keeps only a shyShare of a frame queued, and
+	// grows as much more slowly: the next small one should not find a frame before it. (guess)
+	shyFor   = core.Millisecond
+	shyShare = 8
 	// burstFor is the time that a sender who comes late makes up for, in frames sent at once; and
 	// at least burstFrames.
 	burstFor    = 10 * core.Microsecond
@@ -69,6 +70,8 @@ type congestion struct {
 	frame   int64 // bytes of a large frame
 	slow    bool  // start: the window doubles each round trip
 	limited bool  // the window held something back in this round
+	skip    bool  // the window was cut in the round before this
+	held    bool  // ... since the last frame of bulk
 
 	small, large base // delays of frames below and above half of the largest
 
@@ -78,7 +81,8 @@ type congestion struct {
 	roundAcked  int       // frames of this and earlier rounds, until there are enough to judge
 	roundLost   int
 
-	paceAt core.Time // when the next bulk frame may go
+	paceAt   core.Time // when the next bulk frame may go
+	shyUntil core.Time
 }
 
 func (c *congestion) start(frame int) {
@@ -97,19 +101,29 @@ func (c *congestion) resize(frame int) {
 }
 
 // target is the delay that a flow of this window aims at over the given base.
-func (c *congestion) target(b, rtt core.Time) core.Time {
-	return b + min(max(core.Time(c.frame*int64(rtt)/c.window), marginLeast), marginMost)
+func (c *congestion) target(now, b, rtt core.Time) core.Time {
+	margin := core.Time(c.frame * int64(rtt) / c.window)
+	if now < c.shyUntil {
+		margin /= shyShare
+	}
+	return b + min(max(margin, marginLeast), marginMost)
 }
 
-// onSample takes a round trip of a frame of so many bytes, and the bytes that its acknowledgement
-// newly covered.
-func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
+// seen takes a round trip that says nothing but how long one takes.
+func (c *congestion) seen(now, d core.Time, bytes int) *base {
 	b := &c.small
 	if int64(bytes) > c.frame/2 {
 		b = &c.large
 	}
 	b.sample(now, d)
-	t := c.target(b.least(), d)
+	return b
+}
+
+// onSample takes a round trip of a frame of so many bytes, and the bytes that its acknowledgement
+// newly covered.
+func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
+	b := c.seen(now, d, bytes)
+	t := c.target(now, b.least(), d)
 	if d < c.roundLeast {
 		c.roundLeast, c.roundMargin = d, t
 	}
@@ -123,7 +137,11 @@ func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
 	case c.slow:
 		c.window += acked
 	case c.window >= c.frame:
-		c.window += c.frame * acked / c.window
+		more := c.frame * acked / c.window
+		if now < c.shyUntil {
+			more /= shyShare
+		}
+		c.window += more
 	default:
 		c.window += acked / 2
 	}
@@ -133,6 +151,8 @@ func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
 // endRound judges a round when its last frame is acknowledged; next begins the following one.
 func (c *congestion) endRound(next uint64) {
 	switch {
+	case c.skip:
+		c.skip = false // these were sent before the cut
 	case c.roundLost+c.roundAcked >= lossSample && c.roundLost > c.roundAcked:
 		c.cut(c.window / 2)
 	case c.roundLeast != core.Never && c.roundLeast > c.roundMargin:
@@ -148,7 +168,7 @@ func (c *congestion) endRound(next uint64) {
 }
 
 func (c *congestion) cut(window int64) {
-	c.slow = false
+	c.slow, c.skip = false, true
 	c.window = max(window, c.frame/leastShare)
 }
 
@@ -173,6 +193,9 @@ func (c *congestion) onSpurious() (undone bool) {
 	return true
 }
 
+// hold notes that the window held something back.
+func (c *congestion) hold() { c.limited, c.held = true, true }
+
 // admits reports whether the window has room for another bulk frame.
 func (c *congestion) admits(flying int64) bool {
 	return flying+min(c.window, c.frame) <= c.window || flying == 0
@@ -180,10 +203,11 @@ func (c *congestion) admits(flying int64) bool {
 
 // paced moves the time of the next frame by one that was sent now.
 func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
-	gap := core.Time(int64(bytes) * int64(rtt) * 8 / (c.window * paceSlack))
+	gap := core.Time(int64(bytes) * int64(rtt) / c.window)
 	back := max(burstFor, burstFrames*gap)
-	if c.window < c.frame {
-		back = 0
+	if c.window < c.frame || c.held {
+		back = 0 // it was the window that held it up: frames follow the acknowledgements
 	}
+	c.held = false
 	c.paceAt = max(c.paceAt, now-back) + gap
 }

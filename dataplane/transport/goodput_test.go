@@ -9,8 +9,10 @@ import (
 // bulk writes into a region of b until the time is over and returns the bytes put in place per
 // second.
 func bulk(t testing.TB, mtu int, rate int64, loss float64, d core.Time) (float64, *side, *side) {
-	r, a, b, sa, sb := pair(t, 0, func(c *Config) { c.MTU = mtu })
+	r := newRig(t)
+	a, b := r.add(func(c *Config) { c.MTU = mtu }), r.add(func(c *Config) { c.MTU = mtu })
 	a.rate, b.rate = rate, rate
+	sa, sb := r.connect(a, b, 0)
 	region := make([]byte, 1<<20)
 	id, err := b.e.Register(sb, region, RightWrite)
 	if err != nil {

@@ -128,7 +128,9 @@ func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
 		d := now - newest.at - core.Time(a.delay)*ackDelayUnit
 		d = max(d, 1)
 		l.rtt.sample(d)
-		if !newest.probe {
+		if newest.probe {
+			c.seen(now, d, int(newest.bytes))
+		} else {
 			c.onSample(now, d, int(newest.bytes), acked)
 		}
 	}

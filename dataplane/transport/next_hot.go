@@ -138,6 +138,9 @@ func (l *lane) finish(now core.Time, dst []byte, w *builder, bulk bool) int {
 		}
 		l.lastSent, l.lastHold = now, w.hold()
 	}
+	if !bulk && w.count > 0 {
+		l.congestion.shyUntil = now + shyFor
+	}
 	if bulk {
 		l.congestion.paced(now, n, l.rtt.round())
 	}
@@ -225,7 +228,7 @@ func (l *lane) putSmall(now core.Time, w *builder) {
 		return
 	}
 	if !l.smallRoom() {
-		l.congestion.limited = true
+		l.congestion.hold()
 		return
 	}
 	l.putLost(now, w, 0)
@@ -255,7 +258,7 @@ func (l *lane) putSmall(now core.Time, w *builder) {
 // putBulk writes one segment of a large transfer.
 func (l *lane) putBulk(now core.Time, w *builder) {
 	if !l.congestion.admits(l.flight.bytes) {
-		l.congestion.limited = true
+		l.congestion.hold()
 		return
 	}
 	l.putLost(now, w, 1)

@@ -88,7 +88,7 @@ func (l *lane) hasBulk() bool {
 		return false
 	}
 	if !l.congestion.admits(l.flight.bytes) {
-		l.congestion.limited = true
+		l.congestion.hold()
 		return false
 	}
 	return true
