@@ -1,6 +1,9 @@
 package transport
 
-import "github.com/dunlin-io/dunlin/core"
+import (
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
+)
 
 // Public numbers name a slot of a lane of a session: 14 bits of session, 6 of lane, 15 of slot, 29 of
 // generation. The last repeat after half a billion transfers of one slot, long after anybody should
@@ -161,6 +164,8 @@ func (l *lane) enqueue(now core.Time, o *outbound) {
 	} else {
 		l.small.push(o.handle())
 	}
-	l.callAt = min(l.callAt, o.deadline)
+	if o.kind != recordCall || !planted.On(planted.DeadlineForgotten) {
+		l.callAt = min(l.callAt, o.deadline)
+	}
 	l.schedule(now)
 }

@@ -164,7 +164,7 @@ func (a *app) write(h *host, s *session) {
 	if wild {
 		switch a.draws.IntN(3) {
 		case 0:
-			at = uint64(r.size) - uint64(size) + 1 + a.draws.Uint64N(1<<20)
+			at = uint64(r.size) - uint64(size) + uint64(a.draws.log(1, 1<<20))
 		case 1:
 			at = ^uint64(0) - a.draws.Uint64N(64)
 		case 2:
