@@ -36,6 +36,9 @@ type Config struct {
 	// PeerBytes bounds the buffers for what arrives from one peer and is not yet taken, and those
 	// for what is not yet acknowledged by it. MemoryBytes bounds each for all peers.
 	PeerBytes, MemoryBytes int
+	// KeyFrames is how many frames a key may seal; half of that is when the next one is taken.
+	// 0: seal.RefuseAfter, which only a simulator has a reason to undercut.
+	KeyFrames uint64
 	// Outstanding is the most transfers of a lane that are waiting or under way.
 	Outstanding int
 }
@@ -51,6 +54,7 @@ type Endpoint struct {
 	peerBytes   int
 	laneCredit  uint64
 	outstanding int
+	keyFrames   uint64
 
 	sessions []*session // by index; none has 0
 	freed    []uint32   // indices
@@ -107,7 +111,7 @@ func New(c Config) (*Endpoint, error) {
 	e := &Endpoint{
 		hs: hs, random: c.Handshake.Random, mtu: c.MTU, lanes: c.Lanes,
 		deadAfter: c.DeadAfter, keepAlive: c.KeepAlive, peerBytes: c.PeerBytes,
-		laneCredit: uint64(c.PeerBytes / c.Lanes), outstanding: c.Outstanding,
+		laneCredit: uint64(c.PeerBytes / c.Lanes), outstanding: c.Outstanding, keyFrames: c.KeyFrames,
 		sessions: make([]*session, 1), gens: make([]uint64, 1),
 		bulk:  lanes{bulk: true},
 		in:    memory[byte]{least: minBufferShift, width: 1, limit: c.MemoryBytes},

@@ -66,6 +66,9 @@ func (e *Endpoint) handleData(now core.Time, back *Path, h Header, body []byte) 
 		return e.drop(reasonOf(sealed))
 	}
 	e.counters.Frames++
+	if h.Phase() != l.rx.Phase() {
+		e.counters.OldKeys++
+	}
 	s.heard = now
 	if s.state == sessionClosing {
 		s.bye = max(s.bye, 1)

@@ -121,6 +121,9 @@ func (l *lane) credited(now core.Time, s *sent) {
 // advance follows up on an acknowledgement that was news.
 func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
 	l.progress, l.stuck = now, now
+	if l.probes > 0 && l.timeouts == 0 {
+		l.e.counters.Repairs++
+	}
 	l.probes, l.timeouts = 0, 0
 	c := &l.congestion
 	if newest != nil && newest.counter == a.largest {
@@ -209,6 +212,9 @@ func (l *lane) probeAt() core.Time {
 		return core.Never
 	}
 	gap := l.rtt.probe(l.lastHold) << probeBackoff(l.probes)
+	if l.probes > 0 && l.probes <= probesFlat { // the probe itself asked for an answer at once
+		gap = l.rtt.round() + l.rtt.round()/4 + clockGrain
+	}
 	if l.timeouts > 0 { // it is no tail that was lost: a few until the next time-out
 		gap = max(gap, l.rtt.timeout(l.timeouts)/probesLate)
 	}

@@ -87,7 +87,7 @@ func (l *lane) hasBulk() bool {
 		(l.waiting.n == 0 || !l.s.ready || l.blocked) {
 		return false
 	}
-	if !l.congestion.admits(l.flight.bytes) {
+	if !l.admits() {
 		l.congestion.hold()
 		return false
 	}

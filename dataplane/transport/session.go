@@ -76,6 +76,7 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 	}
 	s.lanes = s.lanes[:lanes]
 	s.most = creditOf(p)
+	k.Frames = e.keyFrames
 	for _, l := range s.lanes {
 		l.tx = k.Sender(uint16(l.number), now)
 		l.rx = k.Receiver(uint16(l.number))
