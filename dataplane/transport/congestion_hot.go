@@ -29,8 +29,8 @@ const (
 	// leastShare is the smallest window as a fraction of a frame: 1/64, for 64 senders with a queue
 	// of one frame.
 	leastShare = 64
-	// smallFrame is the longest frame, in bytes, whose time on a cable is as good as none: 0.4 us at
-	// 10 Gb/s.
+	// smallFrame is the longest frame, in bytes, whose time on a cable is as good as none: 0.4 us
+	// at 10 Gb/s.
 	smallFrame = 512
 	// lossSample is how many frames a share of loss is judged on: of 64 frames, with 30 % lost,
 	// more than half are once in 3,000 times.
