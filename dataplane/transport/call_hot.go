@@ -72,6 +72,8 @@ func (e *Endpoint) order(now core.Time, o *Order, k recordKind, data []byte, kee
 		return nil, nil, ErrLane
 	case s.drainOwn || s.drainHis:
 		return nil, nil, ErrDraining
+	case s.ready && cost(k, len(o.Header)+len(data)) > s.most:
+		return nil, nil, ErrTooLong // the peer never grants so much at once
 	case o.Deadline <= now:
 		return nil, nil, ErrDeadline
 	}
