@@ -19,9 +19,6 @@ func (s blocks) add(from, to int) (fresh int) {
 	return fresh
 }
 
-// has reports whether block i is marked.
-func (s blocks) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
-
 // run is the first run of blocks in [from, to) that are not marked; empty when begin == to.
 func (s blocks) run(from, to int) (begin, end int) {
 	begin = s.skip(from, to, 0)

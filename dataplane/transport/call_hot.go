@@ -41,9 +41,9 @@ type Target struct {
 	Stable bool
 }
 
-// Write puts at most MaxMessageBytes into a region of the peer. EventWritten ends it: Done says that
-// all bytes are in place. Writes of a session that overlap are applied in the order in which they
-// were issued.
+// Write puts at most MaxMessageBytes into a region of the peer. EventWritten ends it: Done says
+// that all bytes are in place. Writes of a session that overlap are applied in the order in which
+// they were issued.
 func (e *Endpoint) Write(now core.Time, o Order, t Target, data []byte) (WriteID, error) {
 	if len(o.Header) > 0 || t.Offset+uint64(len(data)) < t.Offset {
 		return 0, ErrTooLong
@@ -72,6 +72,8 @@ func (e *Endpoint) order(now core.Time, o *Order, k recordKind, data []byte, kee
 		return nil, nil, ErrLane
 	case s.drainOwn || s.drainHis:
 		return nil, nil, ErrDraining
+	case s.ready && cost(k, len(o.Header)+len(data)) > s.most:
+		return nil, nil, ErrTooLong // the peer never grants so much at once
 	case o.Deadline <= now:
 		return nil, nil, ErrDeadline
 	}
@@ -83,7 +85,8 @@ func (e *Endpoint) order(now core.Time, o *Order, k recordKind, data []byte, kee
 	return x, l, nil
 }
 
-// Reply answers a request. A request that is over gets ErrGone. After ErrBusy it can be tried again.
+// Reply answers a request. A request that is over gets ErrGone. After ErrBusy it can be tried
+// again.
 func (e *Endpoint) Reply(now core.Time, id RequestID, header, data []byte) error {
 	return e.answer(now, id, 0, header, data)
 }

@@ -2,8 +2,8 @@ package transport
 
 import "github.com/dunlin-io/dunlin/dataplane/transport/handshake"
 
-// Counters are what an endpoint did since it was made. Dropped counts frames, and parts of authentic
-// frames, by reason.
+// Counters are what an endpoint did since it was made. Dropped counts frames, and parts of
+// authentic frames, by reason.
 type Counters struct {
 	Frames       uint64 // authentic frames taken
 	Sent         uint64 // frames written

@@ -111,8 +111,9 @@ func New(c Config) (*Endpoint, error) {
 	e := &Endpoint{
 		hs: hs, random: c.Handshake.Random, mtu: c.MTU, lanes: c.Lanes,
 		deadAfter: c.DeadAfter, keepAlive: c.KeepAlive, peerBytes: c.PeerBytes,
-		laneCredit: uint64(c.PeerBytes / c.Lanes), outstanding: c.Outstanding, keyFrames: c.KeyFrames,
-		sessions: make([]*session, 1), gens: make([]uint64, 1),
+		laneCredit: uint64(c.PeerBytes / c.Lanes), outstanding: c.Outstanding,
+		keyFrames: c.KeyFrames,
+		sessions:  make([]*session, 1), gens: make([]uint64, 1),
 		bulk:  lanes{bulk: true},
 		in:    memory[byte]{least: minBufferShift, width: 1, limit: c.MemoryBytes},
 		out:   memory[byte]{least: minBufferShift, width: 1, limit: c.MemoryBytes},

@@ -42,19 +42,18 @@ const (
 // Hint may be written by anybody on the way.
 type Header []byte
 
-func (h Header) Version() uint8    { return h[0] }
-func (h Header) Type() FrameType   { return FrameType(h[1]) }
-func (h Header) Phase() uint8      { return h[2] }
-func (h Header) Lane() uint8       { return h[3] }
-func (h Header) Session() uint32   { return binary.BigEndian.Uint32(h[4:8]) }
-func (h Header) Counter() uint64   { return binary.BigEndian.Uint64(h[8:16]) }
-func (h Header) Route() uint64     { return binary.BigEndian.Uint64(h[16:24]) }
-func (h Header) Length() int       { return int(binary.BigEndian.Uint16(h[24:26])) }
-func (h Header) Hint() uint32      { return binary.BigEndian.Uint32(h[28:32]) }
-func (h Header) SetHint(v uint32)  { binary.BigEndian.PutUint32(h[28:32], v) }
-func (h Header) setRoute(r uint64) { binary.BigEndian.PutUint64(h[16:24], r) }
-func (h Header) setLength(n int)   { binary.BigEndian.PutUint16(h[24:26], uint16(n)) }
-func (h Header) zero() bool        { return h[26] == 0 && h[27] == 0 }
+func (h Header) Version() uint8   { return h[0] }
+func (h Header) Type() FrameType  { return FrameType(h[1]) }
+func (h Header) Phase() uint8     { return h[2] }
+func (h Header) Lane() uint8      { return h[3] }
+func (h Header) Session() uint32  { return binary.BigEndian.Uint32(h[4:8]) }
+func (h Header) Counter() uint64  { return binary.BigEndian.Uint64(h[8:16]) }
+func (h Header) Route() uint64    { return binary.BigEndian.Uint64(h[16:24]) }
+func (h Header) Length() int      { return int(binary.BigEndian.Uint16(h[24:26])) }
+func (h Header) Hint() uint32     { return binary.BigEndian.Uint32(h[28:32]) }
+func (h Header) SetHint(v uint32) { binary.BigEndian.PutUint32(h[28:32], v) }
+func (h Header) setLength(n int)  { binary.BigEndian.PutUint16(h[24:26], uint16(n)) }
+func (h Header) zero() bool       { return h[26] == 0 && h[27] == 0 }
 
 // Bound is the part that is authenticated.
 func (h Header) Bound() []byte {

@@ -164,7 +164,7 @@ func (l *lane) begin(now core.Time, a *arrival, g *segment) (*inbound, Reason) {
 	}
 	in := l.spareInbound()
 	if in.words = l.e.words.take(words); in.words == nil {
-		l.spare = append(l.spare, in)
+		l.spare = more(l.spare, in)
 		l.uncharge(g.kind, int(g.total))
 		a.refused = true
 		return nil, ReasonNoMemory
@@ -173,7 +173,7 @@ func (l *lane) begin(now core.Time, a *arrival, g *segment) (*inbound, Reason) {
 		if in.buf = l.hold(int(g.total)); in.buf == nil {
 			l.e.words.give(in.words)
 			in.words = nil
-			l.spare = append(l.spare, in)
+			l.spare = more(l.spare, in)
 			l.uncharge(g.kind, int(g.total))
 			a.refused = true
 			return nil, ReasonNoMemory
@@ -184,7 +184,7 @@ func (l *lane) begin(now core.Time, a *arrival, g *segment) (*inbound, Reason) {
 	in.id, in.route, in.token, in.region, in.at = g.id, a.route, g.token, g.region, g.at
 	in.total, in.deadline = int(g.total), now+core.Time(g.remaining)*core.Microsecond
 	_, in.left = blockSpan(0, in.total)
-	l.partials = append(l.partials, in)
+	l.partials = more(l.partials, in)
 	return in, OK
 }
 
@@ -267,7 +267,7 @@ func (l *lane) removePartial(in *inbound) {
 		l.letGo(in.buf)
 	}
 	*in = inbound{}
-	l.spare = append(l.spare, in)
+	l.spare = more(l.spare, in)
 }
 
 // dropPartial ends a transfer that will not be completed, and gives its credit back.
@@ -358,7 +358,7 @@ func (l *lane) refuse(a *arrival, g *segment, reason Reason) Reason {
 	}
 	x := refusal{CauseRegion, g.id}
 	l.inOver.finish(g.id)
-	l.refusals = append(l.refusals, x)
+	l.refusals = more(l.refusals, x)
 	l.refused.push(x)
 	return reason
 }

@@ -22,6 +22,8 @@ const (
 	calmRounds  = 16
 	// probesFlat is how many probes follow each other without a longer pause.
 	probesFlat = 2
+	// probesLate is about how many there are between two time-outs in a row. (guess)
+	probesLate = 4
 	// clockGrain is added to every reordering window: two readings of a clock differ by that.
 	clockGrain = core.Microsecond
 )
@@ -173,8 +175,8 @@ func (l *lane) detect(now core.Time) {
 // blackHole counts large frames that were lost while later ones arrived; too many in a row, and the
 // path carries less than it did.
 func (l *lane) blackHole(now core.Time, s *sent) {
-	if s.probe || int(s.bytes) <= minMTU {
-		return
+	if s.probe || int(s.bytes) <= minMTU || int(s.bytes) > l.s.mtu.frame {
+		return // the last were sent before frames became smaller
 	}
 	if l.largeLost++; l.largeLost >= blackHole && l.s.mtu.shrink(now) {
 		l.largeLost = 0
@@ -209,7 +211,14 @@ func (l *lane) probeAt() core.Time {
 	if l.flight.flying == 0 || l.probe > 0 {
 		return core.Never
 	}
-	return max(l.lastSent, l.progress) + l.rtt.probe(l.lastHold)<<probeBackoff(l.probes)
+	gap := l.rtt.probe(l.lastHold) << probeBackoff(l.probes)
+	if l.probes > 0 && l.probes <= probesFlat { // the probe itself asked for an answer at once
+		gap = l.rtt.round() + l.rtt.round()/4 + clockGrain
+	}
+	if l.timeouts > 0 { // it is no tail that was lost: a few until the next time-out
+		gap = max(gap, l.rtt.timeout(l.timeouts)/probesLate)
+	}
+	return max(l.lastSent, l.progress) + gap
 }
 
 // probeBackoff doubles the pause between probes from the third on: where a third of all frames is

@@ -28,6 +28,8 @@ func (m *memory[T]) class(n int) uint {
 func (m *memory[T]) bytes(n int) int { return m.width << m.class(n) }
 
 // take returns a buffer of n with arbitrary content, or nil when the limit is reached.
+//
+//go:noinline
 func (m *memory[T]) take(n int) []T {
 	c := m.class(n)
 	size := m.width << c
@@ -44,6 +46,8 @@ func (m *memory[T]) take(n int) []T {
 }
 
 // give takes a buffer back.
+//
+//go:noinline
 func (m *memory[T]) give(b []T) {
 	if cap(b) == 0 {
 		return

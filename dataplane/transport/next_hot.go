@@ -217,9 +217,15 @@ func (l *lane) putClose(w *builder) {
 	w.n = closeBytes
 }
 
+// admits reports whether another frame of bulk may fly.
+func (l *lane) admits() bool {
+	return l.congestion.admits(l.flight.bytes) && !l.flight.spread()
+}
+
 // smallRoom reports whether another small frame may fly.
 func (l *lane) smallRoom() bool {
-	return l.flight.bytes < l.congestion.window+smallReserve || l.flight.flying == 0
+	return l.flight.flying == 0 ||
+		l.flight.bytes < l.congestion.window+smallReserve && !l.flight.spread()
 }
 
 // putSmall writes small transfers, those to send again first.
@@ -257,9 +263,12 @@ func (l *lane) putSmall(now core.Time, w *builder) {
 
 // putBulk writes one segment of a large transfer.
 func (l *lane) putBulk(now core.Time, w *builder) {
-	if !l.congestion.admits(l.flight.bytes) {
+	if !l.admits() {
 		l.congestion.hold()
 		return
+	}
+	if l.flight.flying == 0 {
+		l.congestion.held = true // after idling, too, one frame follows the other
 	}
 	l.putLost(now, w, 1)
 	for !w.full && w.refs < maxRefs && l.beginBulk(now) {
@@ -281,6 +290,9 @@ func (l *lane) putBulk(now core.Time, w *builder) {
 		if o.next < o.total {
 			l.active.push(h)
 		}
+	}
+	if l.active.n > 0 || l.lost[1].n > 0 {
+		l.congestion.limited = true // by its pace: whoever loses frames has few in flight
 	}
 	l.askAck(w)
 }

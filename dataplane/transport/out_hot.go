@@ -67,7 +67,7 @@ func (l *lane) free(o *outbound) {
 	}
 	slot, gen := o.slot, o.gen+1
 	*o = outbound{slot: slot, gen: gen}
-	l.outFree = append(l.outFree, slot)
+	l.outFree = more(l.outFree, slot)
 	l.s.live--
 }
 

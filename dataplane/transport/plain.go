@@ -7,8 +7,8 @@ import (
 const (
 	// maxPlain is the most packets outside of sessions that wait to be sent. (guess)
 	maxPlain = 64
-	// hintBuckets is how many peers are told apart where hints are limited, hintsPerSecond what each
-	// gets: enough for a peer to notice that we have restarted, useless for a flood. (guess)
+	// hintBuckets is how many peers are told apart where hints are limited, hintsPerSecond what
+	// each gets: enough for a peer to notice that we have restarted, useless for a flood. (guess)
 	hintBuckets    = 64
 	hintsPerSecond = 10
 )

@@ -5,9 +5,9 @@ import (
 	"github.com/dunlin-io/dunlin/core/planted"
 )
 
-// Public numbers name a slot of a lane of a session: 14 bits of session, 6 of lane, 15 of slot, 29 of
-// generation. The last repeat after half a billion transfers of one slot, long after anybody should
-// have forgotten the first.
+// Public numbers name a slot of a lane of a session: 14 bits of session, 6 of lane, 15 of slot, 29
+// of generation. The last repeat after half a billion transfers of one slot, long after anybody
+// should have forgotten the first.
 const (
 	genBits  = 29
 	slotBits = 15
@@ -51,7 +51,7 @@ func (l *lane) newRequest(now core.Time, g *segment, route uint64, deadline core
 		l.reqFree = l.reqFree[:n-1]
 	} else {
 		slot = uint16(len(l.requests))
-		l.requests = append(l.requests, request{gen: 1})
+		l.requests = more(l.requests, request{gen: 1})
 	}
 	r := &l.requests[slot]
 	r.open, r.id, r.token, r.route, r.deadline = true, g.id, g.token, route, deadline
@@ -71,7 +71,7 @@ func (l *lane) reclaim(now core.Time) {
 func (l *lane) freeRequest(slot uint16) {
 	r := &l.requests[slot]
 	*r = request{gen: r.gen + 1}
-	l.reqFree = append(l.reqFree, slot)
+	l.reqFree = more(l.reqFree, slot)
 	l.s.live--
 }
 

@@ -27,8 +27,8 @@ func (l *lane) putLost(now core.Time, w *builder, class int) {
 	}
 }
 
-// putRange writes what of a range has not arrived, as far as there is room in the frame, and returns
-// what is left of it. It reports false when nothing fits.
+// putRange writes what of a range has not arrived, as far as there is room in the frame, and
+// returns what is left of it. It reports false when nothing fits.
 func (l *lane) putRange(now core.Time, w *builder, r ref) (rest ref, ok bool) {
 	o := l.out(handle{r.slot, r.gen})
 	if o == nil || o.state != outSending {

@@ -46,7 +46,6 @@ type side struct {
 	stopped  bool // does not run
 	events   []Event
 	serve    func(s *side, ev Event) // takes an event at once; false: kept
-	sentLog  [][]byte
 	buffer   []byte
 	overflow int
 	bytesIn  int64
@@ -75,8 +74,6 @@ func (f *flights) Pop() any {
 	*f = old[:len(old)-1]
 	return x
 }
-
-type chaos struct{ *rand.ChaCha8 }
 
 func newRig(t testing.TB) *rig {
 	host, err := identity.NewHostKey(rand.NewChaCha8([32]byte{}))

@@ -53,8 +53,8 @@ func (q *lanes) pop() *lane {
 // urge makes NextFrame look at the lane.
 func (e *Endpoint) urge(l *lane) { e.urgent.push(l) }
 
-// schedule lists the lane if it may have a frame to send, and sets its timer. It follows each change
-// of the lane but a failed attempt to build a frame.
+// schedule lists the lane if it may have a frame to send, and sets its timer. It follows each
+// change of the lane but a failed attempt to build a frame.
 func (l *lane) schedule(now core.Time) {
 	if l.s.state == sessionOver {
 		return
@@ -90,7 +90,7 @@ func (l *lane) hasBulk() bool {
 		(l.waiting.n == 0 || !l.s.ready || l.blocked) {
 		return false
 	}
-	if !l.congestion.admits(l.flight.bytes) {
+	if !l.admits() {
 		l.congestion.hold()
 		return false
 	}

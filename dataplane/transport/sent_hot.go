@@ -70,6 +70,11 @@ func (f *flight) full() bool {
 	return f.flying > 0 && f.next-f.oldest >= maxFlight
 }
 
+// spread reports whether so many frames went out since the oldest that flies that no more transfers
+// may: an acknowledgement would soon not reach back to it. The rest is for acknowledgements of
+// ours.
+func (f *flight) spread() bool { return f.flying > 0 && f.next-f.oldest >= maxFlight*3/4 }
+
 // record makes the place for the next frame.
 func (f *flight) record(now core.Time) *sent {
 	if f.next-f.oldest >= uint64(len(f.ring)) && len(f.ring) < maxFlight {

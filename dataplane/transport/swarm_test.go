@@ -14,11 +14,10 @@ import (
 // ledger is what a workload demands of every transfer: it ends once, at the latest at its deadline;
 // what was handed out was handed out once and intact; Done means that it was, Failed that it was not.
 type ledger struct {
-	t       testing.TB
-	r       *rig
-	issued  map[uint64]*entry
-	next    uint64
-	written map[WriteID]*entry
+	t      testing.TB
+	r      *rig
+	issued map[uint64]*entry
+	next   uint64
 }
 
 type entry struct {

@@ -30,11 +30,11 @@ func (t *timers) advance(x *timer, at core.Time) {
 			return
 		}
 		if len(t.heap) == 0 {
-			t.heap = append(t.heap, nil)
+			t.heap = more(t.heap, nil)
 		}
 		x.at = at
 		x.place = len(t.heap)
-		t.heap = append(t.heap, x)
+		t.heap = more(t.heap, x)
 		t.up(x.place)
 	case at < x.at:
 		x.at = at

@@ -116,10 +116,10 @@ func (w Want) String() string {
 // Wants says what s needs at time now.
 func (s *Sender) Wants(now core.Time) Want {
 	switch {
-	case now-s.born >= MaxAge:
-		return WantHandshake
 	case s.counter+s.each/2 >= s.limit && now-s.phaseSince >= minPhase:
 		return WantPhase
+	case now-s.born >= MaxAge:
+		return WantHandshake
 	}
 	return WantNothing
 }
