@@ -80,6 +80,39 @@ func Settings() []Setting {
 		},
 
 		{
+			"cores.lend", "CPUs to lend: none, auto or a list like 1-3",
+			func(c *Config) any { return &c.Cores.Lend },
+		},
+		{
+			"cores.policy", "who gets them: static, simple or caladan",
+			func(c *Config) any { return &c.Cores.Policy },
+		},
+		{
+			"cores.interval", "how often to look",
+			func(c *Config) any { return &c.Cores.Interval },
+		},
+		{
+			"cores.threshold", "queueing delay from which lc takes from lc",
+			func(c *Config) any { return &c.Cores.Threshold },
+		},
+		{
+			"cores.yield_deadline", "when to use force",
+			func(c *Config) any { return &c.Cores.YieldDeadline },
+		},
+		{
+			"cores.stuck_deadline", "when to report a worker as stuck",
+			func(c *Config) any { return &c.Cores.StuckDeadline },
+		},
+		{
+			"cores.evict_stuck", "evict runtimes with stuck workers",
+			func(c *Config) any { return &c.Cores.EvictStuck },
+		},
+		{
+			"cores.bandwidth_limit", "memory traffic in MB/s above which be gives way",
+			func(c *Config) any { return &c.Cores.BandwidthLimit },
+		},
+
+		{
 			"control.socket", "path of the control socket",
 			func(c *Config) any { return &c.Control.Socket },
 		},
@@ -133,7 +166,7 @@ func assign(at any, text string) (err error) {
 // isList reports whether a value may be written as a YAML sequence.
 func isList(at any) bool {
 	switch at.(type) {
-	case *Queues, *CPUs, *[]Account:
+	case *Queues, *CPUs, *Lend, *[]Account:
 		return true
 	}
 	return false

@@ -49,6 +49,7 @@ func (c *Config) validate() problems {
 			formatTime(maxSpin))
 	}
 	p.sizes("xdp.", c.XDP.RingEntries, c.XDP.Frames, c.XDP.ChunkBytes, 1)
+	c.validateCores(&p)
 	c.validateControl(&p)
 	if err := checkListen(c.Metrics.Listen); err != nil {
 		p.add("metrics.listen", "%q: %v", c.Metrics.Listen, err)
