@@ -79,17 +79,6 @@ func (c Config) Lent(allowed []int, own int) []int {
 	return slices.DeleteFunc(slices.Clone(allowed), func(cpu int) bool { return cpu == own })
 }
 
-// Places are the indices of those of the lent CPUs on which a runtime of class lc or be has a
-// worker: all, or those in its cpus.
-func (r Runtime) Places(lent []int) (places []int) {
-	for i, cpu := range lent {
-		if len(r.CPUs) == 0 || slices.Contains(r.CPUs, cpu) {
-			places = append(places, i)
-		}
-	}
-	return places
-}
-
 // Bounds of the times of cores.
 const (
 	// A pass takes about 1 us; more often than every second one nothing else would be done.
@@ -100,7 +89,7 @@ const (
 	maxDeadline = 10 * core.Second
 	maxQuantum  = 10 * core.Second
 
-	maxLent      = 256     // cores that a policy looks at
+	maxLent      = 64      // threads that can serve each other's ports
 	maxBandwidth = 100_000 // GB/s
 )
 
@@ -114,20 +103,20 @@ func (c *Config) validateCores(p *problems) {
 		p.add("cores.lend", "CPU %d is the iokernel's own (cpu); it cannot lend that", c.CPU)
 	}
 	if k.Interval < minInterval || k.Interval > maxInterval {
-		p.add("cores.interval", "%s: want %s to %s", formatTime(k.Interval),
-			formatTime(minInterval), formatTime(maxInterval))
+		p.add("cores.interval", "%s: want %s to %s", FormatTime(k.Interval),
+			FormatTime(minInterval), FormatTime(maxInterval))
 	}
 	if k.Threshold <= 0 || k.Threshold > maxDeadline {
-		p.add("cores.threshold", "%s: want up to %s", formatTime(k.Threshold),
-			formatTime(maxDeadline))
+		p.add("cores.threshold", "%s: want up to %s", FormatTime(k.Threshold),
+			FormatTime(maxDeadline))
 	}
 	if k.YieldDeadline < minYield || k.YieldDeadline > maxDeadline {
-		p.add("cores.yield_deadline", "%s: want %s to %s", formatTime(k.YieldDeadline),
-			formatTime(minYield), formatTime(maxDeadline))
+		p.add("cores.yield_deadline", "%s: want %s to %s", FormatTime(k.YieldDeadline),
+			FormatTime(minYield), FormatTime(maxDeadline))
 	}
 	if k.StuckDeadline < 2*k.YieldDeadline || k.StuckDeadline > maxDeadline {
 		p.add("cores.stuck_deadline", "%s: want %s (twice the yield_deadline) to %s",
-			formatTime(k.StuckDeadline), formatTime(2*k.YieldDeadline), formatTime(maxDeadline))
+			FormatTime(k.StuckDeadline), FormatTime(2*k.YieldDeadline), FormatTime(maxDeadline))
 	}
 	if k.BandwidthLimit < 0 || k.BandwidthLimit > maxBandwidth*1000 {
 		p.add("cores.bandwidth_limit", "%d MB/s: want 0 to %d", k.BandwidthLimit,
@@ -149,20 +138,20 @@ func (r *Runtime) validateClass(p *problems, prefix string, lend Lend) {
 	case r.AllowDirect:
 		p.add(prefix+"class", "%v: the cores of a direct runtime stay its own; take allow_direct "+
 			"out, or class", r.Class)
-	case r.Workers != 1:
-		p.add(prefix+"workers", "%d: a runtime of class %v has one on each core that it may get; "+
-			"leave workers out, and name its CPUs in cpus", r.Workers, r.Class)
+	case r.Workers != 1 || len(r.CPUs) > 0:
+		p.add(prefix+"workers", "a runtime of class %v has one on each core that is lent; leave "+
+			"workers and cpus out", r.Class)
 	}
 	if r.Reserved < 0 || r.Most < 0 || r.Most > 0 && r.Reserved > r.Most {
 		p.add(prefix+"reserved", "%d cores of at most %d", r.Reserved, r.Most)
 	}
 	if r.Quantum <= 0 || r.Quantum > maxQuantum {
-		p.add(prefix+"quantum", "%s: want up to %s", formatTime(r.Quantum),
-			formatTime(maxQuantum))
+		p.add(prefix+"quantum", "%s: want up to %s", FormatTime(r.Quantum),
+			FormatTime(maxQuantum))
 	}
 	if r.RequestBudget > maxQuantum {
-		p.add(prefix+"request_budget", "%s: want up to %s", formatTime(r.RequestBudget),
-			formatTime(maxQuantum))
+		p.add(prefix+"request_budget", "%s: want up to %s", FormatTime(r.RequestBudget),
+			FormatTime(maxQuantum))
 	}
 }
 
@@ -174,20 +163,11 @@ func (c *Config) checkLent(p *problems, lent []int) {
 			continue
 		}
 		prefix := fmt.Sprintf("runtimes[%d].", i)
-		places := len(r.Places(lent))
+		places := len(lent)
 		reserved += r.Reserved
-		for _, cpu := range r.CPUs {
-			if !slices.Contains(lent, cpu) {
-				p.add(prefix+"cpus", "CPU %d is not among those that are lent, %s", cpu,
-					FormatList(lent))
-			}
-		}
 		if r.Reserved > places || r.Most > places {
 			p.add(prefix+"reserved", "%d cores reserved of at most %d, but it can have %d (CPUs "+
 				"%s are lent)", r.Reserved, r.Most, places, FormatList(lent))
-		}
-		if places > maxWorkers {
-			p.add(prefix+"cpus", "%d lent CPUs; want at most %d", places, maxWorkers)
 		}
 		if r.Frames < minFrames*places {
 			p.add(prefix+"frames", "%d: want %d or more, %d for each core that it may get",

@@ -58,8 +58,8 @@ func TestValidateCores(t *testing.T) {
 		},
 		{
 			"workers", func(c *Config) { c.Runtimes[0].Workers = 2 },
-			"runtimes[0].workers: 2: a runtime of class lc has one on each core that it may " +
-				"get; leave workers out, and name its CPUs in cpus",
+			"runtimes[0].workers: a runtime of class lc has one on each core that is lent; leave " +
+				"workers and cpus out",
 		},
 		{
 			"reserved above most", func(c *Config) { c.Runtimes[0].Reserved, c.Runtimes[0].Most = 2, 1 },
@@ -124,10 +124,6 @@ func TestMoreThanLent(t *testing.T) {
 				"are lent)",
 		},
 		{
-			"a CPU that is not lent", func(c *Config) { c.Runtimes[1].CPUs = CPUs{0, 3} }, allowed,
-			"runtimes[1].cpus: CPU 0 is not among those that are lent, 1-3",
-		},
-		{
 			"frames", func(c *Config) { c.Runtimes[0].Frames = 256 }, allowed,
 			"runtimes[0].frames: 256: want 384 or more, 128 for each core that it may get",
 		},
@@ -157,10 +153,6 @@ func TestLent(t *testing.T) {
 	c.Cores.Lend = Lend{Auto: true}
 	if got := c.Lent([]int{0, 1, 5, 7}, 5); !slices.Equal(got, []int{0, 1, 7}) {
 		t.Errorf("auto lends %v", got)
-	}
-	r := Runtime{CPUs: CPUs{7, 1}}
-	if got := r.Places([]int{0, 1, 7}); !slices.Equal(got, []int{1, 2}) {
-		t.Errorf("places %v", got)
 	}
 	if Default().Cores.Lend.Any() || Default().Cores.Interval != 5*core.Microsecond {
 		t.Error("the default lends")
