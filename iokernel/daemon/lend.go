@@ -22,7 +22,6 @@ type lending struct {
 	scheduler *cores.Scheduler
 	hands     *hands
 	stuck     chan struct{} // of size 1: a worker is
-	restore   func()        // gives our other threads those CPUs back
 }
 
 // openLending makes the baton page and the scheduler, if CPUs are to be lent. An iokernel inside an
@@ -39,9 +38,6 @@ func (d *Daemon) openLending() error {
 	}
 	l := &lending{cpus: cpus, words: words, stuck: make(chan struct{}, 1)}
 	d.lending = l
-	if l.restore, err = pin.KeepOff(cpus); err != nil {
-		return err
-	}
 	page, err := baton.NewPage(words.Bytes, len(cpus))
 	if err != nil {
 		return err
@@ -63,6 +59,15 @@ func (d *Daemon) openLending() error {
 	return err
 }
 
+// Lent is the CPUs that are lent: the process's other threads should not run there (pin.KeepOff).
+func (d *Daemon) Lent() []int {
+	if d.lending == nil {
+		return nil
+	}
+	return d.lending.cpus
+}
+
+// policyOf makes the policy that the configuration names.
 func policyOf(c *config.Config) cores.Policy {
 	switch c.Cores.Policy {
 	case config.PolicyStatic:
@@ -76,9 +81,6 @@ func policyOf(c *config.Config) cores.Policy {
 func (l *lending) close() error {
 	if l == nil {
 		return nil
-	}
-	if l.restore != nil {
-		l.restore()
 	}
 	return l.words.Close()
 }
