@@ -63,12 +63,14 @@ type Config struct {
 // handOverGuess is what a hand-over takes before one was seen. (DIARY #5)
 const handOverGuess = 3 * core.Microsecond
 
-// prompt is the least time between two passes, however much waits. (guess: about what one takes)
-const prompt = core.Microsecond
+// defaultPrompt is the least time between two passes, however much waits. (guess: about what one
+// takes)
+const defaultPrompt = core.Microsecond
 
 // Scheduler is the poller. It belongs to the iokernel's thread.
 type Scheduler struct {
 	config   Config
+	prompt   core.Time
 	seats    []seat
 	runtimes [policy.MaxRuntimes]*Runtime // by place; nil: free
 	count    int                          // of runtimes
@@ -145,7 +147,7 @@ func New(c Config) (*Scheduler, error) {
 		return nil, fmt.Errorf("cores: siblings of %d cores, and %d are lent", len(c.Siblings), n)
 	}
 	s := &Scheduler{
-		config: c, seats: make([]seat, n), actions: make([]policy.Action, 0, n),
+		config: c, prompt: defaultPrompt, seats: make([]seat, n), actions: make([]policy.Action, 0, n),
 		handOver: handOverGuess, offline: make([]bool, n), next: core.Never,
 		snapshot: policy.Snapshot{
 			Cores: make([]policy.Core, n), Runtimes: make([]policy.Runtime, policy.MaxRuntimes),
@@ -182,6 +184,15 @@ func (s *Scheduler) SetOffline(now core.Time, core int, offline bool) {
 // SetMemoryTraffic is a reading of the memory traffic, as of at; not valid: nobody measures it.
 func (s *Scheduler) SetMemoryTraffic(at core.Time, bytesPerSecond policy.Reading) {
 	s.snapshot.Memory.At, s.snapshot.Memory.BytesPerSecond = at, bytesPerSecond
+}
+
+// SetPasses changes the interval between passes, and the least time before one that comes early
+// because a frame waits for a runtime without a core; 0 means the usual one.
+func (s *Scheduler) SetPasses(interval, prompt core.Time) {
+	if prompt == 0 {
+		prompt = defaultPrompt
+	}
+	s.config.Interval, s.snapshot.Interval, s.prompt = interval, interval, prompt
 }
 
 // NextStuck returns the oldest report of a stuck worker that was not taken yet.

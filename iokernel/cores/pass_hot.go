@@ -16,7 +16,7 @@ func (s *Scheduler) Poll(now core.Time) (work int) {
 		return 0
 	}
 	if now < s.next && now-s.last < s.config.Interval {
-		if now-s.last < prompt || !s.starving() {
+		if now-s.last < s.prompt || !s.starving() {
 			return 0
 		}
 		s.counts.Prompt++

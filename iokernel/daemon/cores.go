@@ -16,7 +16,11 @@ func (h handler) Threads(_ context.Context, s *control.Session, ids []int) error
 
 // Cores says who has which core.
 func (h handler) Cores(_ context.Context, decisions int) (control.Cores, error) {
-	d := h.d
+	return h.d.Cores(decisions)
+}
+
+// Cores says who has which core, with up to so many of the last decisions.
+func (d *Daemon) Cores(decisions int) (control.Cores, error) {
 	if d.lending == nil {
 		return control.Cores{}, errNoCores()
 	}
@@ -42,6 +46,14 @@ func (h handler) Cores(_ context.Context, decisions int) (control.Cores, error) 
 	r.Policy, r.Interval = d.o.Config.Cores.Policy.String(), d.o.Config.Cores.Interval
 	r.Runtimes = users
 	return r, nil
+}
+
+// SetPasses changes the interval between passes, and the least time before one that comes early
+// because a frame waits; 0 for the usual one. It is for measuring what they bring.
+func (d *Daemon) SetPasses(interval, prompt core.Time) {
+	if d.lending != nil {
+		d.loop.Do(func() { d.lending.scheduler.SetPasses(interval, prompt) })
+	}
 }
 
 // report describes the cores; on the loop's thread.
