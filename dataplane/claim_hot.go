@@ -101,7 +101,7 @@ func (m *member) differs(oldest core.Time, n int) bool {
 }
 
 // serve claims m, whose word was w, and lets its worker do one turn.
-func (s *Seat) serve(now core.Time, m *member, w word, bill *bill) (work int, ok bool) {
+func (s *Seat) serve(now core.Time, m *member, w word) (work int, ok bool) {
 	if !m.take(w, s.number) {
 		s.counts.Missed++
 		return 0, false
@@ -111,7 +111,8 @@ func (s *Seat) serve(now core.Time, m *member, w word, bill *bill) (work int, ok
 	}
 	m.worker.seat = s
 	work = m.worker.Poll(now)
-	bill.member, bill.frames = m, m.worker.pace.forget()
+	s.bill.member, s.bill.frames = m, m.worker.pace.forget()
+	s.frames = work
 	m.release(s.number)
 	return work, true
 }

@@ -1,6 +1,10 @@
 package dataplane
 
-import "github.com/dunlin-io/dunlin/core"
+import (
+	"math/bits"
+
+	"github.com/dunlin-io/dunlin/core"
+)
 
 // probeEvery is how many busy turns go by until a seat looks at siblings that have a core: one of
 // them may be in a long task, or stopped by the kernel. A look takes lines away from a sibling that
@@ -13,19 +17,22 @@ const probeEvery = 16
 // (guess: some us)
 const upkeepEvery = 64
 
-// Seat is what one thread of a team polls. A turn is, in this order:
+// Seat is what one thread of a team polls. A turn is one of these:
 //
-//   - tasks of its own queue: as many as frames came in its last turn, at least one
-//   - its own port, unless a sibling has it
-//   - one port or one task of a sibling, beginning after the one it helped last: of any that is in
-//     need if there was nothing to do so far; else of those whose threads have no core
+//   - a turn of its own port's worker, or of a sibling's whose thread has no core: all that are in
+//     need in turn, each as often
+//   - after a turn of a port, and when no port is in need: as many tasks of its own queue as that
+//     port had frames, at least one
+//   - a task of a sibling's queue, in turn with the ports
 //
-// Tasks are stolen one at a time, the oldest. Half a queue at a time would cost fewer steals, but
+// A seat that found nothing to do looks after siblings that have a core as well.
+//
+// Tasks are stolen one at a time, the oldest. Half a queue at a time would cost fewer thefts, but
 // the thief would hold tasks that are older than what it left, for as long as the first of them
 // takes, and might have to give up its core with all of them.
 //
-// The time that a turn may take (WorkerConfig.Turn, TeamConfig.Turn) is compared with what a whole
-// turn of the seat took, so it bounds all of that together.
+// A turn does only one of these things so that a thread can leave its core between them, and so
+// that it is known what each costs: WorkerConfig.Turn and TeamConfig.Turn bound the whole turn.
 //
 // Its work is frames as a Worker's, and tasks. All methods are for its thread.
 type Seat struct {
@@ -33,15 +40,15 @@ type Seat struct {
 	own      *member
 	borrowed *member
 	tasks    pace
-	bills    [2]bill   // of its own port, and of a sibling's, in the last turn
+	bill     bill      // of the port that was served in the last turn
 	last     core.Time // when that began
 	turn     uint64
 	begun    uint64 // turn of the last Begin; 0 after End
 	number   uint32
 	streak   uint32 // turns with work in a row
 	idle     uint32 // turns in a row that left its own port alone
-	next     int    // sibling to look at first
-	frames   int    // of its own port in the last turn
+	next     uint32 // member to look at first
+	frames   int    // what is due to its own tasks after the last turn
 	here     bool
 	counts   SeatCounters
 	_        [lineBytes]byte
@@ -54,47 +61,53 @@ func (s *Seat) Poll(now core.Time) (work int) {
 		s.here = true
 		s.team.here.Or(1 << s.number)
 	}
-	s.bills[0].pay(now - s.last)
-	s.bills[1].pay(now - s.last)
+	s.bill.pay(now - s.last)
+	s.tasks.learn(now)
 	s.last = now
-	work = s.runOwn(now) + s.serveOwn(now)
-	work += s.help(now, work > 0)
+	if s.frames > 0 {
+		work = s.runOwn(now)
+	}
 	if work == 0 {
+		work = s.look(now)
+	}
+	if work > 0 {
+		s.streak++
+	} else {
+		s.streak = 0
 		s.end()
+	}
+	if s.own.misled() {
+		s.settle(s.own)
 	}
 	return work
 }
 
-// serveOwn serves the seat's own port, unless a sibling has it.
-func (s *Seat) serveOwn(now core.Time) (work int) {
-	m := s.own
-	w := m.look()
-	s.frames = 0
-	switch {
-	case m.wants(w):
-		s.begin(now)
-		s.idle = 0
-	case m.misled() && w.free():
-	case s.idle%upkeepEvery != 0 || !w.free():
-		s.idle++
-		return 0
-	default:
-		s.idle++
+// look finds something to do: first in what is the seat's, or nobody else's.
+func (s *Seat) look(now core.Time) (work int) {
+	all := uint64(1)<<len(s.team.members) - 1 // with 64 the shift gives 0, and less 1 all of them
+	away := all &^ s.team.here.Load()
+	whom := away | 1<<s.number
+	if s.streak > 0 && s.streak%probeEvery == 0 {
+		whom = all
 	}
-	s.counts.Own++
-	work, _ = s.serve(now, m, w, &s.bills[0])
-	s.frames = work
+	if work = s.visit(now, whom, away); work == 0 {
+		if work = s.runOwn(now); work == 0 && whom != all {
+			work = s.visit(now, all&^whom, away)
+		}
+	}
 	return work
 }
 
 // runOwn runs tasks of the seat's own queue.
 func (s *Seat) runOwn(now core.Time) (n int) {
-	s.tasks.learn(now)
-	for most := s.tasks.bound(max(s.frames, 1)); n < most; n++ {
+	most := s.tasks.bound(max(s.frames, 1))
+	s.frames = 0
+	for n < most {
 		task, _ := s.own.queue.Pop()
 		if task == nil {
 			break
 		}
+		n++
 		s.begin(now)
 		task.Run(s, now)
 	}
@@ -103,47 +116,52 @@ func (s *Seat) runOwn(now core.Time) (n int) {
 	return n
 }
 
-// help does one thing that is a sibling's.
-func (s *Seat) help(now core.Time, busy bool) (work int) {
-	t := s.team
-	away := ^t.here.Load()
-	whom := ^uint64(0)
-	if busy {
-		if s.streak++; s.streak%probeEvery != 0 {
-			whom = away
-		}
-	} else {
-		s.streak = 0
-	}
-	n := len(t.members)
-	if whom&(1<<n-1) == 0 { // with 64 members the shift gives 0, and less 1 all of them
-		return 0
-	}
-	for i := range n {
-		k := s.next + i
-		if k >= n {
-			k -= n
-		}
-		if uint32(k) == s.number || whom>>k&1 == 0 {
-			continue
-		}
-		if work = s.helpOne(now, &t.members[k], away>>k&1 != 0); work > 0 {
-			s.next = k + 1
-			if s.next == n {
-				s.next = 0
+// visit goes round these members until it has done something.
+func (s *Seat) visit(now core.Time, whom, away uint64) (work int) {
+	behind := uint64(1)<<s.next - 1
+	for _, part := range [...]uint64{whom &^ behind, whom & behind} {
+		for ; part != 0; part &= part - 1 {
+			k := uint32(bits.TrailingZeros64(part))
+			if k == s.number {
+				work = s.serveOwn(now)
+			} else {
+				work = s.help(now, &s.team.members[k], away>>k&1 != 0)
 			}
-			return work
+			if work > 0 {
+				s.next = (k + 1) & (MaxTeam - 1)
+				return work
+			}
 		}
 	}
 	return 0
 }
 
-// helpOne lets m's worker do a turn if its port is in need, or else runs a task of its queue. Away
-// says that m's own thread does not look after what is told of it.
-func (s *Seat) helpOne(now core.Time, m *member, away bool) (work int) {
+// serveOwn serves the seat's own port, unless a sibling has it.
+func (s *Seat) serveOwn(now core.Time) (work int) {
+	m := s.own
+	w := m.look()
+	switch {
+	case m.wants(w):
+		s.begin(now)
+		s.idle = 0
+	case w.free() && w&wordDeaf != 0: // as a worker alone would poll it
+	case s.idle%upkeepEvery != 0 || !w.free():
+		s.idle++
+		return 0
+	default:
+		s.idle++
+	}
+	s.counts.Own++
+	work, _ = s.serve(now, m, w)
+	return work
+}
+
+// help lets a sibling's worker do a turn if its port is in need, or else runs a task of its queue.
+// Away says that its own thread does not look after what is told of it.
+func (s *Seat) help(now core.Time, m *member, away bool) (work int) {
 	if w := m.look(); m.wants(w) {
 		s.begin(now)
-		work, ok := s.serve(now, m, w, &s.bills[1])
+		work, ok := s.serve(now, m, w)
 		if ok {
 			s.counts.Helped++
 		}
@@ -165,6 +183,7 @@ func (s *Seat) helpOne(now core.Time, m *member, away bool) (work int) {
 		return 0
 	}
 	s.counts.Stolen++
+	s.frames = 1 // the next is its own
 	task.Run(s, now)
 	return 1
 }
@@ -215,7 +234,7 @@ func (s *Seat) Worker() *Worker { return s.own.worker }
 // Leave is for a thread that loses its core, or is going to sleep: siblings look after its port and
 // its tasks, even while they have work of their own. The next turn is back.
 func (s *Seat) Leave() {
-	s.bills[0].frames, s.bills[1].frames = 0, 0 // the time until the next turn is not theirs
+	s.bill.frames = 0 // the time until the next turn is nobody's
 	s.tasks.forget()
 	s.end()
 	if s.own.misled() {

@@ -28,6 +28,10 @@ type Inbox interface {
 
 // Telltale is told what a seat's thread has in hand, for whoever lends it its core. It has the
 // methods of a baton.Line, and the same meaning: times are when something began, not ages.
+//
+// Begin and End are called by the seat's thread, Queue by whoever has the claim of its worker: one
+// thread at a time, but perhaps beside Begin or End. They are called only when that has changed, at
+// most once each a turn, and must not block.
 type Telltale interface {
 	Begin(now core.Time)               // a turn with something to do begins
 	End()                              // a turn found nothing to do, or the thread leaves
@@ -130,7 +134,7 @@ func NewTeam(workers []*Worker, c TeamConfig) (*Team, error) {
 		m := &t.members[i]
 		m.worker, m.inbox, m.queue = w, inbox, queue
 		s := &t.seats[i]
-		s.team, s.own, s.number, s.next = t, m, uint32(i), i+1
+		s.team, s.own, s.number, s.next = t, m, uint32(i), uint32(i)
 		s.tasks.turn = c.Turn
 	}
 	return t, nil
