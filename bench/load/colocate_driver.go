@@ -59,6 +59,7 @@ type referenceDriver struct {
 }
 
 func (d *referenceDriver) run(ctx context.Context, p Plan) (Result, error) {
+	time.Sleep(settlePause) // it has just been stopped, and that is no stall
 	before, lost, clock := d.share.stalls.Load(), d.share.stalled.Load(), pin.NewClock()
 	start := clock.Now()
 	select {
@@ -70,5 +71,6 @@ func (d *referenceDriver) run(ctx context.Context, p Plan) (Result, error) {
 	d.stalls += d.share.stalls.Load() - before
 	d.missed, d.looked = d.missed+missed, d.looked+elapsed
 	d.most = max(d.most, core.Time(d.share.longest.Load()))
-	return Result{Replies: 1, Elapsed: elapsed, Share: float64(missed) / float64(elapsed)}, ctx.Err()
+	r := Result{Replies: 1, Elapsed: elapsed, Share: float64(missed) / float64(elapsed)}
+	return r, ctx.Err()
 }

@@ -86,7 +86,9 @@ func (c *colocation) driver(k service) driver {
 }
 
 // entrant is a row's: a service, and who is beside it.
-func (c *colocation) entrant(name string, k service, d colocationDriver, beside ...*child) *entrant {
+func (c *colocation) entrant(name string, k service, d colocationDriver,
+	beside ...*child,
+) *entrant {
 	d.driver, d.work = c.driver(k), k.work
 	if k.work == 0 {
 		d.work = core.Microsecond // what an echo takes of the core's time, about
@@ -251,7 +253,8 @@ func (c *colocation) timeline() *report.Timeline {
 			}
 			if e.To != "" {
 				lane.Spans = append(lane.Spans, report.Span{
-					Owner: e.To, From: int64(first - e.Age), To: int64(first - until), Why: e.Reason,
+					Owner: e.To, Why: e.Reason,
+					From: int64(first - e.Age), To: int64(first - until),
 				})
 			}
 			until = e.Age

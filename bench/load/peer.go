@@ -155,7 +155,8 @@ func (p *peer) frames() error {
 	if err != nil {
 		return err
 	}
-	client, err := newFrameClient(s.Rings(), s, memory.Bytes, rawHeader(p.From, p.To, wire.EtherTypeDunlin))
+	client, err := newFrameClient(s.Rings(), s, memory.Bytes,
+		rawHeader(p.From, p.To, wire.EtherTypeDunlin))
 	if err != nil {
 		return err
 	}

@@ -180,9 +180,15 @@ func (rt *Runtime) Grant() control.Grant { return rt.grant }
 func (rt *Runtime) Workers() int { return len(rt.workers) }
 
 // Add lets p share a worker's thread: a client that sends requests, a timer. Before Run.
-func (rt *Runtime) Add(number int, p core.Poller) { rt.workers[number].host.Add(p) }
+func (rt *Runtime) Add(number int, p core.Poller) {
+	if rt.loan != nil {
+		p = &teller{Poller: p, line: rt.loan.load.Line(number)}
+	}
+	rt.workers[number].host.Add(p)
+}
 
-// Worker is a worker's loop, for pollers that share its thread.
+// Worker is a worker's loop, for pollers that share its thread. Where the iokernel lends cores
+// another thread may be using it: borrow it from the Seat.
 func (rt *Runtime) Worker(number int) *dataplane.Worker { return rt.workers[number].loop }
 
 // Port is the worker's port: what it counted, and what it has lent, for an audit. It belongs to the

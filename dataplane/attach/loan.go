@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/baton"
 	"github.com/dunlin-io/dunlin/core/mem"
 	"github.com/dunlin-io/dunlin/core/pin"
@@ -20,6 +21,7 @@ type loan struct {
 	lines *mem.Memory // our load page
 	page  *baton.Page
 	load  *baton.Load
+	team  *dataplane.Team
 }
 
 // mapLoan maps the baton page and the load page, if the runtime's cores come and go.
@@ -67,8 +69,77 @@ func (rt *Runtime) baton(w *worker) *pin.Baton {
 	}
 	return &pin.Baton{
 		Cell: rt.loan.page.Cell(w.core), Line: rt.loan.load.Line(w.number),
-		Self: baton.Owner(rt.loan.grant.Owner),
+		Self:  baton.Owner(rt.loan.grant.Owner),
+		Leave: rt.loan.team.Seat(w.number).Leave,
 	}
+}
+
+// turnBound is the longest that a worker's requests should take together before it looks whether
+// the core is still its own. Origin: the delay from which it is worth taking a core from another.
+const turnBound = 10 * core.Microsecond
+
+// turn bounds the turns of a worker whose core may be wanted elsewhere.
+func (rt *Runtime) turn() core.Time {
+	if rt.loan == nil {
+		return 0
+	}
+	return turnBound
+}
+
+// share has the workers serve each other's ports, if their cores come and go: of those, any may
+// have none when its port has input.
+func (rt *Runtime) share() error {
+	l := rt.loan
+	if l == nil {
+		return nil
+	}
+	workers := make([]*dataplane.Worker, len(rt.workers))
+	for i, w := range rt.workers {
+		workers[i] = w.loop
+	}
+	var err error
+	l.team, err = dataplane.NewTeam(workers, dataplane.TeamConfig{Turn: turnBound})
+	if err != nil {
+		return err
+	}
+	for i, w := range rt.workers {
+		seat := l.team.Seat(i)
+		seat.Report(l.load.Line(i))
+		w.host, w.waiter = core.NewHost(seat), seatWaiter{seat}
+	}
+	return nil
+}
+
+// Seat is a worker's place among those that serve each other's ports, for pollers that share its
+// thread; nil where each worker has a CPU and a port of its own.
+func (rt *Runtime) Seat(number int) *dataplane.Seat {
+	if rt.loan == nil {
+		return nil
+	}
+	return rt.loan.team.Seat(number)
+}
+
+// teller tells the iokernel when a poller beside a seat is busy. Without it the core of one that
+// computes, or waits for replies by polling, would be taken for idle.
+type teller struct {
+	core.Poller
+	line *baton.Line
+	busy bool
+}
+
+// Poll implements core.Poller.
+func (t *teller) Poll(now core.Time) int {
+	wants := t.Poller.Next(now) <= now
+	work := t.Poller.Poll(now)
+	switch {
+	case wants || work > 0:
+		t.busy = true
+		t.line.Begin(now)
+	case t.busy:
+		t.busy = false
+		t.line.End()
+	}
+	return work
 }
 
 func (l *loan) close() error {
@@ -108,11 +179,11 @@ func (rt *Runtime) tellThreads(loops []*pin.Loop) error {
 	}
 }
 
-// batonWaiter keeps a worker from parking while its port has input. The iokernel knows of that
-// input, and grants the core again: nothing else wakes the worker.
-type batonWaiter struct{ port *dataplane.Port }
+// seatWaiter keeps a worker from parking while some port of the team is in need. The iokernel knows
+// of input that comes later, and grants a core again: nothing else wakes the worker.
+type seatWaiter struct{ seat *dataplane.Seat }
 
-func (w batonWaiter) FD() int       { return -1 }
-func (w batonWaiter) Arm(bool)      {}
-func (w batonWaiter) Pending() bool { return w.port.Pending() }
-func (w batonWaiter) Drain()        {}
+func (w seatWaiter) FD() int       { return -1 }
+func (w seatWaiter) Arm(bool)      {}
+func (w seatWaiter) Pending() bool { return w.seat.Pending() }
+func (w seatWaiter) Drain()        {}

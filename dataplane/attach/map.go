@@ -73,11 +73,8 @@ func (rt *Runtime) mapMediated(files map[string]*os.File) error {
 			return err
 		}
 		w.waiter = ringWaiter{w.port, w.wake}
-		if rt.loan != nil {
-			w.waiter = batonWaiter{w.port}
-		}
 	}
-	return nil
+	return rt.share()
 }
 
 // mapDirect maps the rings of the sockets that were handed over.
@@ -140,7 +137,7 @@ func (rt *Runtime) wire(w *worker, pool *dataplane.Pool,
 	}
 	w.loop, err = dataplane.NewWorker(w.port, cache, dataplane.WorkerConfig{
 		MAC: wire.MAC(rt.grant.Interface.MAC), MTU: rt.grant.Interface.MTU,
-		VerifyChecksums: rt.grant.VerifyChecksums, Steered: true,
+		VerifyChecksums: rt.grant.VerifyChecksums, Steered: true, Turn: rt.turn(),
 	})
 	if err != nil {
 		return err

@@ -139,15 +139,17 @@ func New(c Config) (*Scheduler, error) {
 		return nil, fmt.Errorf("cores: %d cores: at most %d can be lent", n, policy.MaxCores)
 	}
 	if c.Interval <= 0 || c.Deadlines.Yield <= 0 || c.Deadlines.Stuck < 2*c.Deadlines.Yield {
-		return nil, fmt.Errorf("cores: passes every %d ns, deadlines of %d and %d ns: want more "+
-			"than 0, and the second deadline at least twice the first", c.Interval,
+		return nil, fmt.Errorf("cores: passes every %d ns, deadlines of %d and %d ns: want "+
+			"more than 0, and the second deadline at least twice the first", c.Interval,
 			c.Deadlines.Yield, c.Deadlines.Stuck)
 	}
 	if c.Siblings != nil && len(c.Siblings) != n {
-		return nil, fmt.Errorf("cores: siblings of %d cores, and %d are lent", len(c.Siblings), n)
+		return nil, fmt.Errorf("cores: siblings of %d cores, and %d are lent",
+			len(c.Siblings), n)
 	}
 	s := &Scheduler{
-		config: c, prompt: defaultPrompt, seats: make([]seat, n), actions: make([]policy.Action, 0, n),
+		config: c, prompt: defaultPrompt, seats: make([]seat, n),
+		actions:  make([]policy.Action, 0, n),
 		handOver: handOverGuess, offline: make([]bool, n), next: core.Never,
 		snapshot: policy.Snapshot{
 			Cores: make([]policy.Core, n), Runtimes: make([]policy.Runtime, policy.MaxRuntimes),
