@@ -199,3 +199,35 @@ func TestFamily(t *testing.T) {
 		}
 	})
 }
+
+// Whatever an empty parent could satisfy, a child of any other quantum can import.
+func TestImportForConstraints(t *testing.T) {
+	for _, q := range []uint64{1, 8, 64, 512} {
+		for _, c := range []Constraint{
+			{},
+			{Align: 1024},
+			{Align: 1024, Phase: 512},
+			{Align: 32, Phase: 16},
+			{Align: 32, Phase: 16, NoCross: 32},
+			{Align: 8, NoCross: 32},
+			{NoCross: 64},
+			{Align: 16, Phase: 8, NoCross: 4096},
+			{Align: 2048, Phase: 8, NoCross: 16},
+			{Min: 5000, End: 9000},
+			{Align: 32, Phase: 16, Min: 5000, End: 9000},
+			{Align: 1024, Phase: 8, NoCross: 64, Min: 3000},
+		} {
+			parent := newArena(t, Config{Quantum: q}, 4096, 1<<16)
+			a := newArena(t, Config{Quantum: 8, Parent: parent, ImportBytes: 100}, 0, 0)
+			at, err := a.AllocIn(8, c)
+			if err != nil || !(run{4096, 1 << 16}).within(at, 8, 8, c) {
+				t.Errorf("parent's quantum %d, %+v: %#x, %v", q, c, at, err)
+				continue
+			}
+			if err := a.Free(at, 8); err != nil || parent.Allocated() != 0 {
+				t.Errorf("parent's quantum %d, %+v: %v, %d are lent", q, c, err,
+					parent.Allocated())
+			}
+		}
+	}
+}
