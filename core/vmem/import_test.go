@@ -217,17 +217,28 @@ func TestImportForConstraints(t *testing.T) {
 			{Align: 32, Phase: 16, Min: 5000, End: 9000},
 			{Align: 1024, Phase: 8, NoCross: 64, Min: 3000},
 		} {
-			parent := newArena(t, Config{Quantum: q}, 4096, 1<<16)
-			a := newArena(t, Config{Quantum: 8, Parent: parent, ImportBytes: 100}, 0, 0)
-			at, err := a.AllocIn(8, c)
-			if err != nil || !(run{4096, 1 << 16}).within(at, 8, 8, c) {
-				t.Errorf("parent's quantum %d, %+v: %#x, %v", q, c, at, err)
-				continue
-			}
-			if err := a.Free(at, 8); err != nil || parent.Allocated() != 0 {
-				t.Errorf("parent's quantum %d, %+v: %v, %d are lent", q, c, err,
-					parent.Allocated())
+			importOne(t, q, 8, c)
+			if c.End == 0 && (c.NoCross == 0 || c.NoCross >= 3000) {
+				importOne(t, q, 3000, c)
 			}
 		}
+	}
+}
+
+// importOne allocates and frees size addresses by an import from a parent of quantum q, whose span
+// begins in the middle of most boundaries.
+func importOne(t *testing.T, q, size uint64, c Constraint) {
+	t.Helper()
+	all := run{6144, 1 << 16}
+	parent := newArena(t, Config{Quantum: q}, all.start, all.size)
+	a := newArena(t, Config{Quantum: 8, Parent: parent, ImportBytes: 100}, 0, 0)
+	at, err := a.AllocIn(size, c)
+	if err != nil || !all.within(at, size, 8, c) {
+		t.Errorf("parent's quantum %d, %d for %+v: %#x, %v", q, size, c, at, err)
+		return
+	}
+	if err := a.Free(at, size); err != nil || parent.Allocated() != 0 {
+		t.Errorf("parent's quantum %d, %d for %+v: %v, %d are lent", q, size, c, err,
+			parent.Allocated())
 	}
 }
