@@ -61,8 +61,8 @@ Applications attach to it and need no privilege; dunlin echo is one.
 	root.SetVersionTemplate("dunlin {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().VarP(new(format), "output", "o", "table or json")
-	root.AddCommand(echoCommand(), doctorCommand(), statusCommand(), captureCommand(),
-		configCommand(), benchCommand())
+	root.AddCommand(echoCommand(), runCommand(), doctorCommand(), statusCommand(),
+		captureCommand(), configCommand(), benchCommand())
 	markUsage(root)
 	return root
 }
