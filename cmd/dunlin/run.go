@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dunlin-io/dunlin/cmd/internal/exit"
+	"github.com/dunlin-io/dunlin/cmd/internal/machine"
 	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/iokernel/config"
@@ -40,6 +41,7 @@ func runCommand() *cobra.Command {
 The command attaches as a guest, under the name of a runtime of class be. The program and what
 it starts run at SCHED_IDLE on the lent CPUs: the kernel takes the CPU from them as soon as a worker
 of another runtime wakes there. Nothing has to be changed in the program, and it needs no privilege.
+One setting of the kernel can stand against it, and then a line says so (see dunlin doctor).
 
 Standard input, output and error are the program's. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and
 SIGUSR2 are passed on to it (those that a terminal sends, it has got already). When it ends the
@@ -127,6 +129,10 @@ func (g *guest) run(o runOptions, program *exec.Cmd) error {
 	g.cpus = grant.Loan.Cores
 	if err := g.checkCPUs(); err != nil {
 		return err
+	}
+	if idle := machine.Idle(); idle.Within != "" {
+		g.say("SCHED_IDLE counts within %s only: beside workers that are not in it the program "+
+			"takes its part of the CPU; %s", idle.Within, idle.Remedy)
 	}
 	return g.supervise(client, program, signals)
 }
