@@ -94,8 +94,8 @@ func judgeSensor(check string, err error, with, without string) finding {
 func judgeScheduler(state, name string) finding {
 	switch state {
 	case "":
-		return note("sched_ext", "this kernel has none; nothing here needs it: cores pass by baton, "+
-			"and by SCHED_IDLE where a program does not cooperate")
+		return note("sched_ext", "this kernel has none; nothing here needs it: cores pass by "+
+			"baton, and by SCHED_IDLE where a program does not cooperate")
 	case "disabled":
 		return note("sched_ext", "there, with no scheduler loaded; dunlin does not use it: cores "+
 			"pass by baton, and by SCHED_IDLE where a program does not cooperate")
