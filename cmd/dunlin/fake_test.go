@@ -23,21 +23,21 @@ type fakeIokernel struct {
 	cores []control.Cores // one for each request, then the last again
 }
 
-// newFake starts one that lends the CPUs to the runtime "batch" of this user.
+// newFake starts one that lends the CPUs to the runtime "batch" of this user, and of nobody.
 func newFake(t *testing.T, cpus ...int) *fakeIokernel {
 	t.Helper()
 	f := &fakeIokernel{
-		socket:   filepath.Join(t.TempDir(), "iokernel.sock"),
+		socket:   filepath.Join(publicDir(t), "iokernel.sock"),
 		attached: make(chan *control.Session, 8),
 		detached: make(chan string, 8),
 		loan:     &control.LoanGrant{Class: "be", Owner: 1, Cores: cpus, Most: len(cpus)},
 	}
 	self := []uint32{uint32(os.Getuid())}
 	server, err := control.Listen(control.Options{
-		Path: f.socket, Mode: 0o600, GID: -1,
+		Path: f.socket, Mode: 0o666, GID: -1,
 		Policy: control.Policy{
 			Rules: []control.Rule{
-				{Runtime: "batch", UIDs: self, Guest: true, Lent: true, Cores: len(cpus)},
+				{Runtime: "batch", UIDs: append(self, nobody), Guest: true, Lent: true, Cores: len(cpus)},
 				{Runtime: "echo", UIDs: self, Lent: true, Cores: len(cpus)},
 			},
 			StatusUIDs: self,

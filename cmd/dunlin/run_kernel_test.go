@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,12 @@ type ran struct {
 // startRun starts dunlin run --be with the fake iokernel.
 func startRun(t *testing.T, f *fakeIokernel, args ...string) *ran {
 	t.Helper()
+	// Away from the terminal of whoever runs the tests: signals come from us alone.
+	return startRunWith(t, f, &unix.SysProcAttr{Setsid: true}, args...)
+}
+
+func startRunWith(t *testing.T, f *fakeIokernel, attr *unix.SysProcAttr, args ...string) *ran {
+	t.Helper()
 	args = append([]string{"run", "--be", "--socket", f.socket}, args...)
 	r := &ran{
 		T: t, cmd: exec.Command("/proc/self/exe", args...), ended: make(chan struct{}),
@@ -39,8 +46,8 @@ func startRun(t *testing.T, f *fakeIokernel, args ...string) *ran {
 	r.cmd.Env = append(os.Environ(), runAs+"="+runAsContestant)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
 	r.cmd.WaitDelay = patience
-	// Away from the terminal of whoever runs the tests: signals come from us alone.
-	r.cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	r.cmd.Dir = "/"
+	r.cmd.SysProcAttr = attr
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -98,9 +105,23 @@ func policyOf(t *testing.T, stat string) int {
 
 // TestRunSchedules: the program and what it starts run at SCHED_IDLE on the lent CPU, we do not.
 func TestRunSchedules(t *testing.T) {
+	t.Run("as this user", func(t *testing.T) {
+		testSchedules(t, &unix.SysProcAttr{Setsid: true})
+	})
+	t.Run("without privilege", func(t *testing.T) { // who cannot go back from SCHED_IDLE
+		if os.Getuid() != 0 {
+			t.Skip("needs root to become another user; the test above had no privilege")
+		}
+		testSchedules(t, &unix.SysProcAttr{
+			Setsid: true, Credential: &syscall.Credential{Uid: nobody, Gid: nobody},
+		})
+	})
+}
+
+func testSchedules(t *testing.T, attr *unix.SysProcAttr) {
 	cpu := lastCPU(t)
 	f := newFake(t, cpu)
-	r := startRun(t, f, "--", "sh", "-c",
+	r := startRunWith(t, f, attr, "--", "sh", "-c",
 		"cat /proc/$$/stat; cat /proc/self/stat; grep Cpus_allowed_list /proc/self/status; "+
 			"for k in /proc/$PPID/task/*/stat; do cat $k; done; exit 7")
 	r.wait(7)
