@@ -120,7 +120,7 @@ func TestCoresCommand(t *testing.T) {
 	if code == 0 || !strings.Contains(stderr, "no cores are lent") {
 		t.Errorf("where no cores are lent: %d %s", code, stderr)
 	}
-	f.cores = []control.Cores{twoCores()}
+	f.answer(twoCores())
 	for _, test := range []struct {
 		args string
 		code exit.Code

@@ -60,6 +60,13 @@ func newFake(t *testing.T, cpus ...int) *fakeIokernel {
 	return f
 }
 
+// answer has the next questions about cores answered by these, the last one for ever.
+func (f *fakeIokernel) answer(cores ...control.Cores) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cores = cores
+}
+
 func (f *fakeIokernel) Attach(_ context.Context, s *control.Session, h control.Hello) (
 	control.Attachment, error,
 ) {

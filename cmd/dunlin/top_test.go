@@ -185,9 +185,7 @@ func TestColours(t *testing.T) {
 func TestTopCommand(t *testing.T) {
 	f := newFake(t, 1, 3)
 	ask := func(args ...string) (int, string, string) {
-		f.mu.Lock()
-		f.cores = []control.Cores{twoCores(), later()}
-		f.mu.Unlock()
+		f.answer(twoCores(), later())
 		return runHere(append([]string{"top", "--socket", f.socket, "--interval=100ms"}, args...)...)
 	}
 	code, stdout, stderr := ask()
