@@ -40,7 +40,7 @@ func startRunWith(t *testing.T, f *fakeIokernel, attr *unix.SysProcAttr, args ..
 	args = append([]string{"run", "--be", "--socket", f.socket}, args...)
 	r := &ran{
 		T: t, cmd: exec.Command("/proc/self/exe", args...), ended: make(chan struct{}),
-		stderr: process{name: "dunlin run", grown: make(chan struct{})},
+		stderr: process{name: "dunlin run", idle: true, grown: make(chan struct{})},
 	}
 	r.stderr.ended = r.ended
 	r.cmd.Env = append(os.Environ(), runAs+"="+runAsContestant)
