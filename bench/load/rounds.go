@@ -94,6 +94,9 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 		return nil, err
 	}
 	r.Machine.XDP = s.xdp
+	if err := s.clearServers(); err != nil {
+		return nil, err
+	}
 	if err := s.measure(ctx, rows, r); err != nil {
 		return nil, err
 	}

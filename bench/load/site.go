@@ -118,6 +118,15 @@ func makeDir() (string, error) {
 	return dir, nil
 }
 
+// clearServers moves this process's own threads off the servers' CPU while rows run.
+func (s *site) clearServers() error {
+	restore, err := pin.KeepOff([]int{s.cpus.server})
+	if err == nil {
+		s.atClose(func() error { restore(); return nil })
+	}
+	return err
+}
+
 // firstSubnet is where the pairs' addresses begin: 10.10.0.0/24.
 const firstSubnet = 10
 

@@ -65,9 +65,16 @@ func (s *Scheduler) lookAtCore(now core.Time, c int) {
 		k.State = policy.Parked
 	case !seat.lender.Settled():
 		k.State = policy.Yielding
-		if r != nil {
-			k.Owner = int16(r.place)
-			r.held++
+		if r == nil {
+			break
+		}
+		k.Owner = int16(r.place)
+		r.held++
+		if r.config.Class == policy.BestEffort {
+			// What was lent can be taken back before it was taken up. The worker of BE has the
+			// lowest priority, and may have to wait for whoever else the kernel runs there; LC need
+			// not wait for that.
+			k.State, k.OwnedAt = policy.Running, now
 		}
 	case r == nil:
 		k.State = policy.Parked
