@@ -217,11 +217,16 @@ func (c *child) end(inOrder bool) error {
 	}
 	if inOrder {
 		_ = c.cmd.Process.Signal(unix.SIGTERM) // it may have ended just now
-		_ = c.cmd.Process.Signal(unix.SIGCONT)
+		_ = c.signal(unix.SIGCONT)
 		select {
 		case <-c.ended:
 			return nil
 		case <-time.After(endPatience):
+		}
+	}
+	if c.family { // nobody else would end those
+		for _, pid := range descendants(c.pid()) {
+			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
 	_ = c.cmd.Process.Kill()

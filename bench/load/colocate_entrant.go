@@ -172,7 +172,7 @@ func upWithRun(s *site) ([]*entrant, error) {
 	command := append(append([]string{}, s.o.Run...), "--be", "--as", batchName, "--socket",
 		c.config.Control.Socket, "--")
 	program, err := s.start(birth{
-		name: "run --be", command: append(command, burn()...), cpu: s.cpus.generator,
+		name: "run --be", command: append(command, burn()...), cpu: anyCPU,
 		uid: nobody, family: true,
 	}, true)
 	if err != nil {
