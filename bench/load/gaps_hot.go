@@ -35,21 +35,27 @@ func (g *gaps) begin(now core.Time) {
 	}
 }
 
-// next is the time from a request at the given time to the one after it.
+// next is the time from a request at the given time to the one after it. Where the rate changes in
+// between, what is left is drawn anew: an exponential gap has no memory.
 func (g *gaps) next(at core.Time) core.Time {
-	if at >= g.change {
+	if !g.random {
+		return max(core.Time(g.mean), 1)
+	}
+	from := at
+	for {
+		gap := g.exponential(g.mean)
+		if g.change == core.Never || from+gap <= g.change {
+			return from + gap - at
+		}
+		from = g.change
 		g.high = !g.high
-		g.change = at + g.exponential(float64(g.burst.Dwell))
+		g.change = from + g.exponential(float64(g.burst.Dwell))
 		rate := g.burst.Low
 		if g.high {
 			rate = g.burst.High
 		}
 		g.mean = float64(core.Second) / float64(rate)
 	}
-	if !g.random {
-		return max(core.Time(g.mean), 1)
-	}
-	return g.exponential(g.mean)
 }
 
 // exponential draws a time of that mean.

@@ -40,7 +40,7 @@ that names its owner, and what a service has to pay for lending its core to othe
   be-share/20        the part of what the service leaves that the other one received
   lc-with-run-be/20  the service beside an ordinary program under dunlin run --be
   linux/20           the same service on a kernel socket beside that program, without dunlin
-  interval/5us ...   the service beside the best-effort runtime, at bursts between 10 and 80 %,
+  interval/5us ...   the service beside the best-effort runtime, at bursts between 2 and 16 %,
                      by how often the policy looks; it does not look earlier when a request waits
   reference/stalls   the part of the time in which a thread on that CPU that does nothing but look
                      at the clock could not, for over 1 ms
