@@ -61,9 +61,9 @@ func (s service) name(what string, percent int) string {
 	return fmt.Sprintf("%s/%d%s", what, percent, s.suffix)
 }
 
-// intervals are those between passes that are swept, and the load of the sweep: bursts between 2 and
-// 16 % of the core's time, of a millisecond each. What comes within the longest interval has to fit
-// into a ring.
+// intervals are those between passes that are swept, and the load of the sweep: bursts between 2
+// and 16 % of the core's time, of a millisecond each. What comes within the longest interval has to
+// fit into a ring.
 var intervals = [...]core.Time{
 	5 * core.Microsecond, 10 * core.Microsecond, 100 * core.Microsecond, 100 * core.Millisecond,
 }
