@@ -3,6 +3,7 @@ package load
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/dunlin-io/dunlin/bench/lab"
@@ -11,6 +12,7 @@ import (
 	"github.com/dunlin-io/dunlin/core/mem"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 	"github.com/dunlin-io/dunlin/iokernel/config"
+	"github.com/dunlin-io/dunlin/iokernel/control"
 	"github.com/dunlin-io/dunlin/iokernel/daemon"
 )
 
@@ -240,15 +242,21 @@ func (c *colocation) timeline() *report.Timeline {
 		return nil
 	}
 	last := cores.Decisions[0].Age
+	shown := slices.IndexFunc(cores.Decisions, func(e control.Decision) bool {
+		return e.Age-last > timelineLength
+	})
+	if shown > 1 {
+		cores.Decisions = cores.Decisions[:shown]
+	}
 	first := cores.Decisions[len(cores.Decisions)-1].Age
 	t := &report.Timeline{
 		Title: "the last decisions of the iokernel beside batch", Ns: int64(first - last),
 	}
-	for _, core := range cores.Cores {
-		lane := report.Lane{Name: fmt.Sprintf("CPU %d", core.CPU)}
+	for _, k := range cores.Cores {
+		lane := report.Lane{Name: fmt.Sprintf("CPU %d", k.CPU)}
 		until := last
 		for _, e := range cores.Decisions { // the latest first
-			if e.Core != core.Core {
+			if e.Core != k.Core {
 				continue
 			}
 			if e.To != "" {
@@ -264,5 +272,8 @@ func (c *colocation) timeline() *report.Timeline {
 	return t
 }
 
-// timelineDecisions is how many decisions are drawn. (guess: as many as can be told apart)
-const timelineDecisions = 64
+// Of the decisions so many are drawn, if they are not older. (guess: as many as can be told apart)
+const (
+	timelineDecisions = 96
+	timelineLength    = 5 * core.Millisecond
+)
