@@ -1,5 +1,7 @@
 package arena
 
+import "github.com/dunlin-io/dunlin/core/dirty"
+
 // Memory is the window that arenas are slots of. Offsets and lengths are bytes of the window and
 // multiples of PageBytes. core/mem implements it with the kernel's help, Plain with ordinary bytes
 // for tests and the simulator.
@@ -20,10 +22,7 @@ type Memory interface {
 }
 
 // Change is a run of whole pages that differ, or may differ, from what an earlier scan reported.
-type Change struct {
-	Off, Len int64 // bytes of the window
-	Dropped  bool  // the pages were given back and read as zero since; else they were written
-}
+type Change = dirty.Change
 
 // Tracker says which pages of a Memory changed. There are two: the kernel's (core/mem), which
 // notices each first write to a page by itself, and Software, which believes what it is told.
@@ -39,7 +38,8 @@ type Tracker interface {
 
 	// Wrote says that bytes were written or may be: a mutable view of them was handed out, or
 	// somebody else (a remote write, read(2)) wrote them. Until Settle they count as changed in
-	// each scan, because a view can be written through at any time. The kernel's tracker ignores it.
+	// each scan, because a view can be written through at any time. The kernel's tracker ignores
+	// it.
 	Wrote(off, n int64)
 
 	// Settle says that all views into the range have ended, as at the end of a handler. What they
