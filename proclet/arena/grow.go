@@ -1,0 +1,159 @@
+package arena
+
+// How the rest of a part becomes ready. Constants are units.
+const (
+	minStep     = (64 << 10) / unitBytes // populated at once: a call costs as much as some pages
+	maxStep     = (1 << 20) / unitBytes  // a millisecond of page faults
+	stepShare   = 8                      // of what is used, in between
+	mergeShare  = 8                      // merge when that share of what is used was freed since
+	reuseShare  = 4                      // look into larger classes when that share is free
+	scanBlocks  = 8                      // blocks of one class that are looked at for a fit
+	smallestGap = 2                      // a block: its first word, and a payload
+)
+
+// allocSlow finds a block when its class has none and the rest that is ready is used up: in larger
+// classes or merged runs when much is free, in more of the rest, and, with no rest left, wherever
+// there is room. Offset 0: there is none.
+func (h *Heap) allocSlow(units, align uint64) (at, gen uint32) {
+	p := h.part
+	need := units + 1
+	if free := p.used() - p.live; free >= need && free*reuseShare >= p.used() {
+		if at, gen = h.reuse(units, align, smallClasses); at != 0 {
+			return at, gen
+		}
+		if p.freed*mergeShare >= p.used() {
+			h.merge()
+			if at, gen = h.reuse(units, align, smallClasses); at != 0 {
+				return at, gen
+			}
+		}
+	}
+	if first := h.bumpTo(units, align); first+units <= p.end {
+		if first+units > p.ready {
+			h.makeReady(first + units)
+		}
+		return h.extend(first, units)
+	}
+	if at, gen = h.reuse(units, align, 0); at != 0 || p.freed == 0 {
+		return at, gen
+	}
+	h.merge()
+	if first := h.bumpTo(units, align); first+units <= p.end {
+		h.makeReady(first + units)
+		return h.extend(first, units)
+	}
+	return h.reuse(units, align, 0)
+}
+
+// reuse takes the smallest free block with room for units at an alignment, of the class least or
+// above.
+func (h *Heap) reuse(units, align uint64, least uint32) (at, gen uint32) {
+	p := h.part
+	want := units
+	if align > 1 {
+		want += align + 1 // the gap in front: at most align, and one more if that were a single unit
+	}
+	if want >= 1<<32 {
+		return 0, 0
+	}
+	floor := classOf(want)
+	if at := h.scan(max(floor, least), want); at != 0 {
+		return h.cut(at, units, align)
+	}
+	for c := max(floor+1, least); c < classes; c++ {
+		if p.heads[c] != 0 {
+			return h.cut(h.pop(c), units, align)
+		}
+	}
+	return 0, 0
+}
+
+// scan takes a block of at least units out of the first few of a class.
+func (h *Heap) scan(c uint32, units uint64) uint64 {
+	p := h.part
+	before := uint64(0)
+	at := uint64(p.heads[c])
+	for range scanBlocks {
+		if at == 0 {
+			return 0
+		}
+		h.believe(at, c)
+		next := *h.word(at)
+		if *h.word(at - 1) >= units {
+			if before == 0 {
+				p.heads[c] = uint32(next)
+			} else {
+				*h.word(before) = next & 0xFFFF_FFFF
+				h.noteBlock(before, 1)
+			}
+			return at
+		}
+		before, at = at, next&0xFFFF_FFFF
+	}
+	return 0
+}
+
+// makeReady populates the rest up to an offset and some more, so that page faults come in batches.
+// That it cannot be populated is no error: it will fault when it is touched.
+func (h *Heap) makeReady(to uint64) {
+	p := h.part
+	step := min(max(p.used()/stepShare, minStep), maxStep)
+	to = (to + step + pageUnits - 1) / pageUnits * pageUnits
+	to = min(to, p.end)
+	h.arena.populate(int64(p.ready)*unitBytes, int64(to)*unitBytes)
+	p.ready = to
+	h.noteHeader()
+}
+
+// merge joins neighbouring free blocks, gives those before the rest back to it, and builds the
+// lists anew, each in rising order. It reads the first word of every block.
+func (h *Heap) merge() {
+	p := h.part
+	p.heads = [classes]uint32{}
+	var last [classes]uint32 // of each list that is being built
+	at, end := p.start+1, p.bump+1
+	for at < end {
+		word := *h.word(at - 1)
+		units := word & 0xFFFF_FFFF
+		if units == 0 || at+units > p.bump {
+			corrupt(at)
+		}
+		next := at + units + 1
+		if word>>32 != 0 {
+			at = next
+			continue
+		}
+		for next < end {
+			word = *h.word(next - 1)
+			if word>>32 != 0 {
+				break
+			}
+			if word == 0 || next+word > p.bump {
+				corrupt(next)
+			}
+			next += word + 1
+		}
+		if next == end {
+			p.bump = at - 1
+			break
+		}
+		h.link(&last, at, next-at-1)
+		at = next
+	}
+	p.freed = 0
+	h.noteUnits(0, p.high)
+}
+
+// link appends a free block to the list of its class. A run as long as a whole slot of the largest
+// kind cannot be: there is a header in front of it.
+func (h *Heap) link(last *[classes]uint32, at, units uint64) {
+	c := classOf(units)
+	*h.word(at - 1) = units
+	*h.word(at) = 0
+	if last[c] == 0 {
+		h.part.heads[c] = uint32(at)
+	} else {
+		*h.word(uint64(last[c])) = at
+	}
+	last[c] = uint32(at)
+}
