@@ -84,6 +84,27 @@ func (w *Window) Drop(off, n int64) error {
 	return failed("drop", off, n, err)
 }
 
+// Resident is how many bytes of a range have pages: for audits, since it asks for each page.
+func (w *Window) Resident(off, n int64) (bytes int64, err error) {
+	b, err := w.pages("look at", off, n)
+	if err != nil {
+		return 0, err
+	}
+	var in [2048]byte // a page each
+	for len(b) > 0 {
+		part := b[:min(len(b), len(in)*int(w.page))]
+		b = b[len(part):]
+		pages := in[:len(part)/int(w.page)]
+		if err := mincore(part, pages); err != nil {
+			return 0, failed("look at", off, n, err)
+		}
+		for _, page := range pages {
+			bytes += int64(page&1) * w.page
+		}
+	}
+	return bytes, nil
+}
+
 // Protect makes a range inaccessible (on), so that using it is a fault, or accessible again. Its
 // pages and what they hold stay. It is for finding mistakes: each inaccessible island costs two
 // mappings and each call some microseconds.

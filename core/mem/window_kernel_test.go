@@ -98,6 +98,9 @@ func TestPopulateAndDrop(t *testing.T) {
 	if got := count(resident(t, w, off, n)); got != 64 {
 		t.Errorf("%d pages are present, want 64", got)
 	}
+	if got, err := w.Resident(0, windowBytes); err != nil || got != n {
+		t.Errorf("%d bytes have pages, %v, want %d", got, err, n)
+	}
 	if w.Bytes()[off+5] != 5 {
 		t.Error("populating changed a byte")
 	}

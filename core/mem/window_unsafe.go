@@ -48,3 +48,10 @@ func touch(b []byte, page int) {
 		atomic.AddUint32((*uint32)(unsafe.Pointer(&b[i])), 0)
 	}
 }
+
+// mincore tells which pages of b are there: bit 0 of an entry for each.
+func mincore(b, in []byte) error {
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(address(b)), uintptr(len(b)),
+		uintptr(unsafe.Pointer(&in[0])))
+	return result(errno)
+}

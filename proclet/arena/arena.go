@@ -159,13 +159,13 @@ func (a *Arena) Moved(slot []byte, off int64) error {
 	if err := checkSlot(slot); err != nil {
 		return err
 	}
-	if int64(len(slot)) < a.Cap() {
-		return fmt.Errorf("%w: an arena with a cap of %d bytes does not move to one of %d", ErrSlot,
-			a.Cap(), len(slot))
-	}
-	h, _ := lay(slot)
+	h, _ := lay(slot) // the old slot may be somebody else's already
 	if h.magic != magic || h.version != version {
 		return fmt.Errorf("%w: no arena lies in it", ErrSlot)
+	}
+	if int64(len(slot)) < 1<<h.capLog {
+		return fmt.Errorf("%w: an arena with a cap of %d bytes does not move to one of %d", ErrSlot,
+			int64(1)<<h.capLog, len(slot))
 	}
 	a.off = off
 	a.point(slot)

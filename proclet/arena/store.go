@@ -61,8 +61,9 @@ type StoreOptions struct {
 //	     ^
 //	     └─ inbox: slots that other workers destroyed
 //
-// It is Hoard (Berger and others, ASPLOS 2000) with bytes that have pages instead of objects: what a
-// worker has is u bytes in live slots, and idle ones in free slots, together a. After each Destroy
+// It is Hoard (Berger and others, ASPLOS 2000) with bytes that have pages instead of objects: what
+// a worker has is u bytes in live slots, and idle ones in free slots, together a. After each
+// Destroy
 //
 //	u >= a - slack   or   u >= (1 - 1/4) a
 //
@@ -80,9 +81,11 @@ type Store struct {
 	slack  int64
 	most   int64 // idle bytes of global
 
+	guardMost  int64         // guardMost, but for tests
 	guarded    atomic.Int64  // slots that are inaccessible now
 	stubborn   atomic.Uint64 // times that the memory refused to drop or protect pages
 	globalIdle atomic.Int64  // global.idle, for those who do not hold the lock
+	surplus    atomic.Int64  // populated, of slots in inboxes that were full already
 
 	mu     sync.Mutex
 	space  *vmem.Arena
@@ -115,6 +118,8 @@ func NewStore(memory Memory, o StoreOptions) (*Store, error) {
 		warm:  orDefault(o.Warm, DefaultWarm) / PageBytes * PageBytes,
 		slack: orDefault(o.Slack, DefaultSlack),
 		most:  orDefault(o.Global, DefaultGlobal),
+
+		guardMost: guardMost,
 	}
 	st.mover, _ = memory.(mover)
 	return st, nil
@@ -144,14 +149,20 @@ func (st *Store) Local() (*Local, error) {
 func (st *Store) Reap() (bytes int64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	for i := len(st.global.blocks) - 1; i >= 0; i-- {
-		b := st.global.blocks[i]
-		bytes += st.dropIdle(&st.global, b)
+	return st.reap()
+}
+
+// reap is Reap. The lock is held.
+func (st *Store) reap() (bytes int64) {
+	g := &st.global
+	for i := len(g.blocks) - 1; i >= 0; i-- {
+		b := g.blocks[i]
+		bytes += st.dropIdle(g, b)
 		if b.empty() && b.idle == 0 {
-			st.global.remove(b)
+			g.remove(b)
 			st.release(b)
 		}
 	}
-	st.globalIdle.Store(st.global.idle)
+	st.globalIdle.Store(g.idle)
 	return bytes
 }

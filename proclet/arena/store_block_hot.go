@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// cell is what the store knows of one slot. While the slot is live it belongs to whoever has it, and
-// else to the owner of its superblock.
+// cell is what the store knows of one slot. While the slot is live it belongs to whoever has it,
+// and else to the owner of its superblock.
 type cell struct {
 	block     *superblock
 	next      *cell         // in an inbox
@@ -14,12 +14,13 @@ type cell struct {
 	life      atomic.Uint32 // odd while the slot is live; each Create and Destroy adds one
 	index     uint8         // in the superblock
 	guarded   bool          // inaccessible, under the build tag invariants
+	surplus   bool          // counted in Store.surplus
 }
 
 // superblock is a run of slots of one class. Its shelf, apart from owner and grown, has the only
 // hand that writes it.
 type superblock struct {
-	owner atomic.Pointer[shelf] // changed by the owner; where that is the global one, under the lock
+	owner atomic.Pointer[shelf] // changed by the owner; the global one holds the lock
 	grown atomic.Int64          // populated by live slots and not counted yet; anybody adds
 	store *Store
 

@@ -19,8 +19,8 @@ var (
 	_ [blockSlots]struct{} = [blockBytes / MinCap]struct{}{}
 )
 
-// classOf is the smallest class whose slots have size bytes.
-func classOf(size int64) (class int, ok bool) {
+// slotClass is the smallest class whose slots have size bytes.
+func slotClass(size int64) (class int, ok bool) {
 	if size <= 0 || size > MaxCap {
 		return 0, false
 	}

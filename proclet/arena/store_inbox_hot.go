@@ -2,9 +2,10 @@ package arena
 
 import "sync/atomic"
 
-// inbox is where other workers leave slots that they destroyed, for the owner of their superblock. It
-// is a stack that anybody pushes to and the owner takes as a whole, so no step of it can be overtaken
-// unseen: what a push found on top is still there when its exchange succeeds, or gone with all below.
+// inbox is where other workers leave slots that they destroyed, for the owner of their superblock.
+// It is a stack that anybody pushes to and the owner takes as a whole, so no step of it can be
+// overtaken unseen: what a push found on top is still there when its exchange succeeds, or gone
+// with all below.
 type inbox struct {
 	head  atomic.Pointer[cell] // pushed by anybody, taken by the owner
 	bytes atomic.Int64         // populated, of the slots in it and of those being pushed

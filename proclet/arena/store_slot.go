@@ -2,8 +2,8 @@ package arena
 
 import "fmt"
 
-// Slot is a handle to memory for one arena. It is a value; whoever has it passes it on together with
-// the arena. After Destroy it is refused.
+// Slot is a handle to memory for one arena. It is a value; whoever has it passes it on together
+// with the arena. After Destroy it is refused.
 type Slot struct {
 	cell *cell
 	life uint32
