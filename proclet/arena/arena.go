@@ -41,7 +41,6 @@ type Arena struct {
 	head    *header
 	user    Heap
 	system  Heap
-	watch   bool // there is a tracker that wants to be told
 	memory  Memory
 	tracker Tracker
 	off     int64 // of the slot, in memory and tracker
@@ -104,15 +103,19 @@ func newPart(start, end uint64, dirty, populated int64) part {
 // attach points the handle at a slot that has a header.
 func (a *Arena) attach(slot []byte, o Options) {
 	a.memory, a.tracker, a.off = o.Memory, o.Tracker, o.Off
-	a.watch = o.Tracker != nil
 	a.point(slot)
 }
 
 func (a *Arena) point(slot []byte) {
 	h, base := lay(slot)
 	a.slot, a.head = slot, h
-	a.user = Heap{slot: base, part: &h.user, arena: a}
-	a.system = Heap{slot: base, part: &h.system, arena: a}
+	watch := a.tracker != nil
+	a.user = Heap{slot: base, part: &h.user, watch: watch, arena: a}
+	a.system = Heap{slot: base, part: &h.system, watch: watch, arena: a}
+	if watch {
+		a.user.settleFront()
+		a.system.settleFront()
+	}
 }
 
 func checkSlot(slot []byte) error {
@@ -188,7 +191,7 @@ func (a *Arena) CopyTo(slot []byte, off int64) error {
 		return err
 	}
 	a.head.user.high = uint64(n) / unitBytes
-	if a.watch {
+	if a.user.watch {
 		a.tracker.Wrote(off, int64(n))
 	}
 	return nil

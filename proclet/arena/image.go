@@ -39,11 +39,19 @@ func blank(image []byte, h *Heap) {
 	p := h.part
 	for at, word := range h.blocks() {
 		if word>>32 == 0 {
-			clear(image[(at+1)*unitBytes : (at+word)*unitBytes])
+			clear(image[h.blankFrom(at, word)*unitBytes : (at+word)*unitBytes])
 		}
 	}
 	end := min(p.end*unitBytes, uint64(len(image)))
 	clear(image[p.bump*unitBytes : end])
+}
+
+// blankFrom is where in a free block the zeros begin: behind its link, if it has one.
+func (h *Heap) blankFrom(at, units uint64) uint64 {
+	if units <= smallClasses && uint64(h.part.front[units-1]) == at {
+		return at
+	}
+	return at + 1
 }
 
 // normal sets what depends on the slot and not on the arena: which pages have been touched.
@@ -103,9 +111,11 @@ func (c *cursor) next() {
 		at, word := c.at, *c.h.word(c.at - 1)
 		units := word & 0xFFFF_FFFF
 		c.at += units + 1
-		if word>>32 == 0 && units > 1 {
-			c.from, c.to = (at+1)*unitBytes, (at+units)*unitBytes
-			return
+		if word>>32 == 0 {
+			if from := c.h.blankFrom(at, units); from < at+units {
+				c.from, c.to = from*unitBytes, (at+units)*unitBytes
+				return
+			}
 		}
 	}
 	c.from, c.to = p.end*unitBytes, p.end*unitBytes
@@ -145,7 +155,7 @@ func Install(slot, image []byte, o Options) (*Arena, error) {
 		clear(slot[:n])
 		return nil, err
 	}
-	if a.watch {
+	if a.user.watch {
 		a.tracker.Wrote(a.off, int64(n))
 	}
 	return a, nil
@@ -197,7 +207,7 @@ func (a *Arena) Clone(slot []byte, o Options) (*Arena, error) {
 	h.user.end = uint64(len(slot)) / unitBytes
 	c := new(Arena)
 	c.attach(slot, o)
-	if c.watch {
+	if c.user.watch {
 		c.tracker.Wrote(c.off, c.ImageBytes())
 	}
 	return c, nil

@@ -127,7 +127,12 @@ func (h *Heap) audit() error {
 	p := h.part
 	free := make([]uint64, (p.used()+63)/64) // a bit for each unit: a free block begins here
 	counts := [classes]uint64{}
-	end, live := p.start, uint64(0)
+	end, live, fronts := p.start, uint64(0), 0
+	for _, at := range p.front {
+		if at != 0 {
+			fronts++
+		}
+	}
 	for at, word := range h.blocks() {
 		units := word & 0xFFFF_FFFF
 		end = at + units
@@ -135,15 +140,23 @@ func (h *Heap) audit() error {
 			live += units + 1
 			continue
 		}
+		if units <= smallClasses && uint64(p.front[units-1]) == at {
+			fronts--
+			continue
+		}
 		bit := at - 1 - p.start
 		free[bit/64] |= 1 << (bit % 64)
 		counts[classOf(units)]++
 	}
+	if fronts != 0 {
+		return fmt.Errorf("%w: %d blocks in front of lists are none", ErrImage, fronts)
+	}
 	if end != p.bump {
 		return fmt.Errorf("%w: no block at offset %d", ErrImage, end*unitBytes)
 	}
-	if live != p.live {
-		return fmt.Errorf("%w: the blocks have %d live units, the account %d", ErrImage, live, p.live)
+	if live != p.live() || p.kept > p.freed {
+		return fmt.Errorf("%w: the blocks have %d live units, the account %d", ErrImage, live,
+			p.live())
 	}
 	for c := range uint32(classes) {
 		if err := h.auditList(c, counts[c], free); err != nil {
