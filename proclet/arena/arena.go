@@ -68,12 +68,12 @@ func (a *Arena) Format(slot []byte, o Options) error {
 		o.System = DefaultSystem
 	}
 	if o.System < 0 || o.System > size/2 {
-		return fmt.Errorf("%w: a system part of %d bytes in a slot of %d: want at most half", ErrSize,
-			o.System, size)
+		return fmt.Errorf("%w: a system part of %d bytes in a slot of %d: want at most half",
+			ErrSize, o.System, size)
 	}
 	if o.Dirty < 0 || o.Dirty > size || o.Populated < 0 || o.Populated > size {
-		return fmt.Errorf("%w: %d dirty and %d populated bytes of %d", ErrSize, o.Dirty, o.Populated,
-			size)
+		return fmt.Errorf("%w: %d dirty and %d populated bytes of %d", ErrSize, o.Dirty,
+			o.Populated, size)
 	}
 	const first = headerRoom / unitBytes
 	border := (headerRoom + uint64(o.System) + PageBytes - 1) / PageBytes * pageUnits
@@ -85,7 +85,7 @@ func (a *Arena) Format(slot []byte, o Options) error {
 	}
 	// Generations of two arenas should not agree by accident: a Ref of one is stale in the other.
 	mixed := mix(o.Seed)
-	h.system.gen, h.user.gen = uint32(mixed), uint32(mixed>>32)
+	h.system.gen, h.user.gen = uint32(mixed)|1, uint32(mixed>>32)|1
 	a.attach(slot, o)
 	a.user.noteHeader()
 	return nil

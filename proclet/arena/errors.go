@@ -24,7 +24,8 @@ type FullError struct {
 }
 
 func (e *FullError) Error() string {
-	return fmt.Sprintf("arena: full: no room for %d bytes: %d of %d are live", e.Want, e.Live, e.Room)
+	return fmt.Sprintf("arena: full: no room for %d bytes: %d of %d are live", e.Want, e.Live,
+		e.Room)
 }
 
 // Unwrap makes it an ErrFull.

@@ -17,7 +17,7 @@ const (
 func (h *Heap) allocSlow(units, align uint64) link {
 	p := h.part
 	need := units + 1
-	if free := p.used() - p.live(); free >= need && free*reuseShare >= p.used() {
+	if free := p.used() - h.live(); free >= need && free*reuseShare >= p.used() {
 		if l := h.reuse(units, align, smallClasses); l != 0 {
 			return l
 		}
@@ -51,7 +51,7 @@ func (h *Heap) reuse(units, align uint64, least uint32) link {
 	p := h.part
 	want := units
 	if align > 1 {
-		want += align + 1 // the gap in front: at most align, and one more if that were a single unit
+		want += align + 1 // the gap in front: at most align, and one if that were a unit
 	}
 	if want >= 1<<32 {
 		return 0
@@ -79,7 +79,7 @@ func (h *Heap) scan(c uint32, units uint64) uint64 {
 		}
 		h.believe(at, c)
 		next := *h.word(at)
-		if *h.word(at - 1) >= units {
+		if *h.word(at - 1)&sizeMask >= units {
 			if before == 0 {
 				p.heads[c] = uint32(next)
 			} else {
@@ -114,25 +114,17 @@ func (h *Heap) merge() {
 	var last [classes]uint32 // of each list that is being built
 	at, end := p.start+1, p.bump+1
 	for at < end {
-		word := *h.word(at - 1)
-		units := word & 0xFFFF_FFFF
-		if units == 0 || at+units > p.bump {
-			corrupt(at)
-		}
-		next := at + units + 1
-		if word>>32 != 0 {
+		next, live := h.after(at)
+		if live {
 			at = next
 			continue
 		}
 		for next < end {
-			word = *h.word(next - 1)
-			if word>>32 != 0 {
+			behind, live := h.after(next)
+			if live {
 				break
 			}
-			if word == 0 || next+word > p.bump {
-				corrupt(next)
-			}
-			next += word + 1
+			next = behind
 		}
 		if next == end {
 			p.bump = at - 1
@@ -145,21 +137,32 @@ func (h *Heap) merge() {
 	h.noteUnits(0, p.high)
 }
 
-// settleFront puts the blocks that are in front of the lists into them.
-func (h *Heap) settleFront() {
-	for class, at := range h.part.front {
-		if at != 0 {
-			h.part.front[class] = 0
-			h.list(uint64(at), uint64(class)+1, uint32(class))
-		}
+// after is where the payload of the block behind the one at an offset begins, and whether that one
+// is live.
+func (h *Heap) after(at uint64) (next uint64, live bool) {
+	word := *h.word(at - 1)
+	units := word & sizeMask
+	if units == 0 || at+units > h.part.bump {
+		corrupt(at)
 	}
+	return at + units + 1, word&liveBit != 0
 }
 
-// enlist appends a free block to the list of its class. A run as long as a whole slot of the largest
-// kind cannot be: there is a header in front of it.
+// settleFront puts the blocks that are in front of the lists into them, and forgets the live ones.
+func (h *Heap) settleFront() {
+	for class, first := range h.part.front {
+		if first != 0 && *h.word(uint64(first))&liveBit == 0 {
+			h.list(uint64(first)+1, uint64(class)+1, uint32(class))
+		}
+	}
+	h.part.front = [smallClasses]uint32{}
+}
+
+// enlist appends a free block to the list of its class. A run as long as a whole slot of the
+// largest kind cannot be: there is a header in front of it.
 func (h *Heap) enlist(last *[classes]uint32, at, units uint64) {
 	c := classOf(units)
-	*h.word(at - 1) = units
+	*h.word(at - 1) = *h.word(at - 1)&^sizeMask | units
 	*h.word(at) = 0
 	if last[c] == 0 {
 		h.part.heads[c] = uint32(at)

@@ -1,12 +1,11 @@
 package arena
 
-
 // Heap is one of the two parts of an arena, from which memory is allocated: the user part, which is
 // the proclet's, or the system part, which is the runtime's. A Ref of one is refused by the other.
 //
 // Like its arena, a Heap belongs to one thread at a time.
 type Heap struct {
-	slot  base
+	slot  address
 	part  *part
 	watch bool // there is a tracker that wants to be told
 	arena *Arena
@@ -16,7 +15,19 @@ type Heap struct {
 func (h *Heap) Arena() *Arena { return h.arena }
 
 // Live is how many bytes are in live blocks, with the 8 that each costs.
-func (h *Heap) Live() int64 { return int64(h.part.live()) * unitBytes }
+func (h *Heap) Live() int64 { return int64(h.live()) * unitBytes }
+
+// live is what is in live blocks, in units. The block in front of a list counts as taken.
+func (h *Heap) live() uint64 {
+	p := h.part
+	live := p.taken - p.freed
+	for class, first := range p.front {
+		if first != 0 && *h.word(uint64(first))&liveBit == 0 {
+			live -= uint64(class) + 2
+		}
+	}
+	return live
+}
 
 // Used is how many bytes of the part the allocator has ever handed out since the last Reset or
 // merge that gave some back: live and free blocks.
@@ -111,10 +122,10 @@ func (h *Heap) extend(first, units uint64) link {
 		h.push(old+1, first-2-old)
 	}
 	p.taken += units + 1
-	return h.claim(first, units)
+	return h.create(first, units)
 }
 
-// push makes a block free that is in no list, and not counted as taken.
+// push makes a free block where there was none. It is not counted as freed.
 func (h *Heap) push(at, units uint64) {
 	c := classOf(units)
 	*h.word(at - 1) = units
@@ -137,8 +148,9 @@ func (h *Heap) believe(at uint64, c uint32) {
 	if at <= p.start || at >= p.bump {
 		corrupt(at)
 	}
-	units := *h.word(at - 1)
-	if units == 0 || units >= 1<<32 || at+units > p.bump || classOf(units) != c {
+	word := *h.word(at - 1)
+	units := word & sizeMask
+	if units == 0 || word&liveBit != 0 || at+units > p.bump || classOf(units) != c {
 		corrupt(at)
 	}
 }
@@ -146,22 +158,22 @@ func (h *Heap) believe(at uint64, c uint32) {
 // cut makes a block live that is in no list and has room for units at an alignment. What is left in
 // front and behind goes back.
 func (h *Heap) cut(at, units, align uint64) link {
-	have := *h.word(at - 1)
+	have := *h.word(at - 1) & sizeMask
 	first := at
 	if gap := -first & (align - 1); gap != 0 {
 		if gap == 1 {
 			gap += align
 		}
 		first += gap
-		h.push(at, gap-1)
 		have -= gap
+		h.push(at, gap-1)
 	}
 	if rest := have - units; rest >= 2 {
 		have = units
 		h.push(first+units+1, rest-1)
 	}
 	h.part.taken += have + 1
-	return h.claim(first, have)
+	return h.create(first, have)
 }
 
 //go:noinline
@@ -189,7 +201,7 @@ func (h *Heap) refusal(l link) *RefError {
 		e.Why = "nil"
 	case first <= p.start || first >= p.bump:
 		e.Why = "outside of what is allocated"
-	case *h.word(first - 1)>>32 == 0:
+	case *h.word(first - 1)&liveBit == 0:
 		e.Why = "the block is free"
 	default:
 		e.Why = "no block of that generation and size begins there"

@@ -5,40 +5,28 @@ import "github.com/dunlin-io/dunlin/core/invariant"
 // link is a Ref without its type: the generation of a block above the offset of its payload.
 type link uint64
 
-func (l link) at() uint64  { return uint64(uint32(l)) }
-func (l link) gen() uint64 { return uint64(l >> 32) }
-
-// nextGen is the generation of the next block. 0 is for free ones.
-func nextGen(gen uint32) uint32 {
-	gen++
-	if gen == 0 {
-		gen = 1
-	}
-	return gen
-}
+func (l link) at() uint64 { return uint64(uint32(l)) }
 
 // take returns a block of exactly units, at most smallClasses of them, not cleared; 0 if there is
 // no room. Type.New has the first steps for sizes that the compiler knows.
 func (h *Heap) take(units uint64) link {
 	p := h.part
 	class := (units - 1) & (smallClasses - 1)
-	first := uint64(p.front[class])
-	if first != 0 {
-		p.front[class] = 0
-		return h.claim(first, units)
+	if first := uint64(p.front[class]) + 1; *h.word(first - 1)&(liveBit|sizeMask) == units {
+		return h.revive(first)
 	}
-	first = uint64(p.heads[class])
+	first := uint64(p.heads[class])
 	if first == 0 {
 		return h.refill(units)
 	}
 	// What a list leads to is believed only if it is a free block of that class, inside this part:
 	// its link lies in memory that a stale pointer can still write to.
-	if first <= p.start || first >= p.bump || *h.word(first - 1) != units {
+	if first <= p.start || first >= p.bump || *h.word(first - 1)&(liveBit|sizeMask) != units {
 		return corrupt(first)
 	}
 	p.heads[class] = uint32(*h.word(first))
 	p.taken += units + 1
-	return h.claim(first, units)
+	return h.revive(first)
 }
 
 // refill is take for a class whose list is empty: a block off the rest, if there is some that is
@@ -52,22 +40,31 @@ func (h *Heap) refill(units uint64) link {
 	p.bump = first + units
 	p.high = max(p.high, p.bump)
 	p.taken += units + 1
-	return h.claim(first, units)
+	return h.create(first, units)
 }
 
-// claim makes a block live that is in no list any more, and is counted.
-func (h *Heap) claim(at, units uint64) link {
-	p := h.part
-	gen := nextGen(p.gen)
-	p.gen = gen
-	*h.word(at - 1) = units | uint64(gen)<<32
+// revive makes a free block live that is in no list any more.
+func (h *Heap) revive(at uint64) link { return h.create(at, *h.word(at - 1)&sizeMask) }
+
+// create makes a live block of units, where there was none, or a free one of that size.
+func (h *Heap) create(at, units uint64) link {
+	gen := uint64(h.part.nextGen()) << genShift
+	*h.word(at - 1) = units | gen
 	if h.watch {
 		h.noteBlock(at, units)
 	}
-	return link(at | uint64(gen)<<32)
+	return link(gen | at)
 }
 
-// release frees the block that a link refers to, if it is live under that generation.
+// nextGen is the generation of the next live block. It does not depend on the block's last: a
+// processor would have to wait for the store by which that was freed.
+func (p *part) nextGen() uint32 {
+	p.gen += 2
+	return p.gen
+}
+
+// release frees the block that a link refers to, if it is live under that generation. Ref.Free has
+// the first steps for sizes that the compiler knows.
 func (h *Heap) release(l link) error {
 	p := h.part
 	first := l.at()
@@ -75,28 +72,29 @@ func (h *Heap) release(l link) error {
 		return h.refused(l)
 	}
 	word := *h.word(first - 1)
-	units := word & 0xFFFF_FFFF
-	if word>>32 != l.gen() || l.gen() == 0 || first+units > p.bump {
+	units := word & sizeMask
+	if word>>genShift != uint64(l)>>genShift || word&liveBit == 0 || units == 0 ||
+		first+units > p.bump {
 		return h.refused(l)
 	}
-	if units-1 >= smallClasses {
-		if units == 0 {
-			return h.refused(l)
-		}
-		*h.word(first - 1) = units
+	word += liveBit
+	if units > smallClasses {
+		*h.word(first - 1) = word
 		h.list(first, units, classOf(units))
 		return nil
 	}
-	*h.word(first - 1) = units
 	class := uint32(units) - 1
-	if h.watch { // so that Type.New finds no block in front and need not ask
+	front := uint64(p.front[class])
+	*h.word(first - 1) = word
+	switch {
+	case front == first-1:
+	case h.watch: // nothing is in front, so that Type.New finds nothing and need not ask
 		h.list(first, units, class)
-		return nil
-	}
-	before := uint64(p.front[class])
-	p.front[class] = uint32(first)
-	if before != 0 {
-		h.list(before, units, class)
+	default:
+		p.front[class] = uint32(first - 1)
+		if front != 0 && *h.word(front)&liveBit == 0 {
+			h.list(front+1, units, class)
+		}
 	}
 	return nil
 }
@@ -123,8 +121,8 @@ func (h *Heap) holds(l link, units uint64) bool {
 	return !invariant.Enabled || h.owns(l, units)
 }
 
-// owns reports whether a link has the generation of a live block of that size.
+// owns reports whether a link has the generation of a live block of at least that size.
 func (h *Heap) owns(l link, units uint64) bool {
 	word := *h.word(l.at() - 1)
-	return word>>32 == l.gen() && l.gen() != 0 && word&0xFFFF_FFFF >= units
+	return word>>genShift == uint64(l)>>genShift && word&liveBit != 0 && word&sizeMask >= units
 }

@@ -39,7 +39,8 @@ type Tracker interface {
 
 	// Wrote says that bytes were written or may be: a mutable view of them was handed out, or
 	// somebody else (a remote write, read(2)) wrote them. Until Settle they count as changed in
-	// each scan, because a view can be written through at any time. The kernel's tracker ignores it.
+	// each scan, because a view can be written through at any time. The kernel's tracker ignores
+	// it.
 	Wrote(off, n int64)
 
 	// Settle says that all views into the range have ended, as at the end of a handler. What they

@@ -31,25 +31,20 @@ func (Ref[T]) refersTo() reflect.Type { return reflect.TypeFor[T]() }
 // New allocates a T, which is zero. The error is a FullError.
 //
 // Taking the block that was freed last is written out here, where the compiler knows the size: it
-// costs half of Heap.take, which does the rest. While somebody watches there is no such block.
+// costs a third of Heap.take, which does the rest. While somebody watches there is no such block.
 func (t Type[T]) New(h *Heap) (Ref[T], error) {
 	units := unitsOf[T]()
-	p := h.part
-	class := (units - 1) & (smallClasses - 1)
-	first := uint64(p.front[class])
-	if first == 0 || units > smallClasses || t.units == 0 {
+	first := uint64(h.part.front[(units-1)&(smallClasses-1)]) // 0 leads to the header's first word
+	if *h.word(first)&(liveBit|sizeMask) != units || units > smallClasses || t.units == 0 {
 		return t.newSlow(h)
 	}
-	p.front[class] = 0
-	gen := nextGen(p.gen)
-	p.gen = gen
-	l := uint64(gen) << 32
-	*h.word(first - 1) = units | l
+	gen := uint64(h.part.nextGen()) << genShift
+	*h.word(first) = gen | units
 	if unsafe.Sizeof(*new(T))%unitBytes != 0 {
-		*h.word(first + units - 1) = 0
+		*h.word(first + units) = 0
 	}
-	*(*T)(unsafe.Pointer(h.word(first))) = *new(T)
-	return Ref[T]{l: link(first | l)}, nil
+	*(*T)(unsafe.Pointer(h.word(first + 1))) = *new(T)
+	return Ref[T]{l: link(gen | first + 1)}, nil
 }
 
 //go:noinline
@@ -75,16 +70,13 @@ func (t Type[T]) registered() error {
 // and nothing is changed.
 func (r Ref[T]) Free(h *Heap) error {
 	units := unitsOf[T]()
-	p := h.part
-	class := (units - 1) & (smallClasses - 1)
-	first := uint64(uint32(r.l))
-	live := uint64(r.l)&^0xFFFF_FFFF | units // what stands in front of it, if all is well
-	if units > smallClasses || first <= p.start || first >= p.bump || *h.word(first - 1) != live ||
-		live < 1<<32 || p.front[class] != 0 || h.watch {
+	first := uint64(uint32(r.l)) - 1
+	live := uint64(r.l)&^sizeMask | units // what stands in front of it, if all is well
+	if uint64(h.part.front[(units-1)&(smallClasses-1)]) != first || *h.word(first) != live ||
+		live&liveBit == 0 || units > smallClasses {
 		return h.release(r.l)
 	}
-	*h.word(first - 1) = units
-	p.front[class] = uint32(first)
+	*h.word(first) = live + liveBit
 	return nil
 }
 
@@ -93,7 +85,8 @@ func (r Ref[T]) Free(h *Heap) error {
 func (r Ref[T]) Get(h *Heap) *T {
 	p := h.part
 	at := uint64(uint32(r.l)) // no calls in here: it must stay small enough to be inlined
-	if at <= p.start || at+unitsOf[T]() > p.bump || invariant.Enabled && !h.owns(r.l, unitsOf[T]()) {
+	if at <= p.start || at+unitsOf[T]() > p.bump ||
+		invariant.Enabled && !h.owns(r.l, unitsOf[T]()) {
 		panic(&RefError{Ref: uint64(r.l)})
 	}
 	return (*T)(unsafe.Add(h.slot, at<<wordShift))
