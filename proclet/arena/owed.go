@@ -52,8 +52,8 @@ func (o *Owed) Count() (pages int) {
 }
 
 // Take appends the owed pages that are in use to dst, as runs of bytes of the slot, and owes them
-// no longer. At most limit pages are taken: the first ones. The bytes are the caller's to copy before
-// the arena is used again, or after: then the next Collect has what changed in between.
+// no longer. At most limit pages are taken: the first ones. The bytes are the caller's to copy
+// before the arena is used again, or after: the next Collect has what changed in between.
 func (o *Owed) Take(dst []Change, limit int) []Change {
 	o.markFree()
 	mine := len(dst)

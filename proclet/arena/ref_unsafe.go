@@ -213,3 +213,12 @@ func (s Span[T]) none(h *Heap) []T {
 	}
 	panic(h.refusal(s.ref.l))
 }
+
+// Wrote says that a value is about to be written through a pointer that came from Get, At or View.
+// The pointer must be into this heap.
+func Wrote[T any](h *Heap, p *T) {
+	if h.watch {
+		first := uint64(uintptr(unsafe.Pointer(p))-uintptr(h.slot)) / unitBytes
+		h.noteUnits(first, unitsOf[T]()+1) // it may begin within a unit
+	}
+}
