@@ -41,7 +41,6 @@ type Arena struct {
 	head    *header
 	user    Heap
 	system  Heap
-	watch   bool // there is a tracker that wants to be told
 	memory  Memory
 	tracker Tracker
 	off     int64 // of the slot, in memory and tracker
@@ -69,12 +68,12 @@ func (a *Arena) Format(slot []byte, o Options) error {
 		o.System = DefaultSystem
 	}
 	if o.System < 0 || o.System > size/2 {
-		return fmt.Errorf("%w: a system part of %d bytes in a slot of %d: want at most half", ErrSize,
-			o.System, size)
+		return fmt.Errorf("%w: a system part of %d bytes in a slot of %d: want at most half",
+			ErrSize, o.System, size)
 	}
 	if o.Dirty < 0 || o.Dirty > size || o.Populated < 0 || o.Populated > size {
-		return fmt.Errorf("%w: %d dirty and %d populated bytes of %d", ErrSize, o.Dirty, o.Populated,
-			size)
+		return fmt.Errorf("%w: %d dirty and %d populated bytes of %d", ErrSize, o.Dirty,
+			o.Populated, size)
 	}
 	const first = headerRoom / unitBytes
 	border := (headerRoom + uint64(o.System) + PageBytes - 1) / PageBytes * pageUnits
@@ -86,7 +85,7 @@ func (a *Arena) Format(slot []byte, o Options) error {
 	}
 	// Generations of two arenas should not agree by accident: a Ref of one is stale in the other.
 	mixed := mix(o.Seed)
-	h.system.gen, h.user.gen = uint32(mixed), uint32(mixed>>32)
+	h.system.gen, h.user.gen = uint32(mixed)|1, uint32(mixed>>32)|1
 	a.attach(slot, o)
 	a.user.noteHeader()
 	return nil
@@ -104,15 +103,19 @@ func newPart(start, end uint64, dirty, populated int64) part {
 // attach points the handle at a slot that has a header.
 func (a *Arena) attach(slot []byte, o Options) {
 	a.memory, a.tracker, a.off = o.Memory, o.Tracker, o.Off
-	a.watch = o.Tracker != nil
 	a.point(slot)
 }
 
 func (a *Arena) point(slot []byte) {
 	h, base := lay(slot)
 	a.slot, a.head = slot, h
-	a.user = Heap{slot: base, part: &h.user, arena: a}
-	a.system = Heap{slot: base, part: &h.system, arena: a}
+	watch := a.tracker != nil
+	a.user = Heap{slot: base, part: &h.user, watch: watch, arena: a}
+	a.system = Heap{slot: base, part: &h.system, watch: watch, arena: a}
+	if watch {
+		a.user.settleFront()
+		a.system.settleFront()
+	}
 }
 
 func checkSlot(slot []byte) error {
@@ -188,7 +191,7 @@ func (a *Arena) CopyTo(slot []byte, off int64) error {
 		return err
 	}
 	a.head.user.high = uint64(n) / unitBytes
-	if a.watch {
+	if a.user.watch {
 		a.tracker.Wrote(off, int64(n))
 	}
 	return nil

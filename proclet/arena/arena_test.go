@@ -63,7 +63,8 @@ func TestNewAndFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	audit(t, a)
-	if again, _ := pairs.New(h); again.at != r.at || again == r || *again.Get(h) != (pair{}) {
+	again, _ := pairs.New(h)
+	if again.Offset() != r.Offset() || again == r || *again.Get(h) != (pair{}) {
 		t.Errorf("%v after %v was freed, holding %v", again, r, *again.Get(h))
 	}
 	if err := r.Free(h); !errors.Is(err, ErrRef) {
@@ -164,7 +165,8 @@ func TestRandomMix(t *testing.T) {
 func BenchmarkPair64(b *testing.B) {
 	a := newArena(b, DefaultCap, Options{})
 	blocks, h := MustRegister[block64](), a.User()
-	for b.Loop() {
+	b.ResetTimer()
+	for range b.N {
 		r, err := blocks.New(h)
 		if err != nil {
 			b.Fatal(err)

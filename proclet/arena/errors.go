@@ -24,7 +24,8 @@ type FullError struct {
 }
 
 func (e *FullError) Error() string {
-	return fmt.Sprintf("arena: full: no room for %d bytes: %d of %d are live", e.Want, e.Live, e.Room)
+	return fmt.Sprintf("arena: full: no room for %d bytes: %d of %d are live", e.Want, e.Live,
+		e.Room)
 }
 
 // Unwrap makes it an ErrFull.
@@ -33,14 +34,17 @@ func (e *FullError) Unwrap() error { return ErrFull }
 // RefError says that a Ref does not name a live block of the heap it was used with. Free returns
 // it; access panics with it, so that the proclet which made the mistake ends and nobody else.
 type RefError struct {
-	Offset     int64  // bytes from the slot's start
-	Generation uint32 // of the Ref
-	Why        string
+	Ref uint64 // its generation above its offset, which counts units of 8 bytes
+	Why string // if somebody looked
 }
 
 func (e *RefError) Error() string {
-	return fmt.Sprintf("arena: bad reference: offset %d, generation %d: %s", e.Offset, e.Generation,
-		e.Why)
+	why := e.Why
+	if why == "" {
+		why = "not in what is allocated of this heap, or freed"
+	}
+	return fmt.Sprintf("arena: bad reference: offset %d, generation %d: %s",
+		uint64(uint32(e.Ref))*unitBytes, e.Ref>>32, why)
 }
 
 // Unwrap makes it an ErrRef.

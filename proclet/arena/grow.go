@@ -13,18 +13,18 @@ const (
 
 // allocSlow finds a block when its class has none and the rest that is ready is used up: in larger
 // classes or merged runs when much is free, in more of the rest, and, with no rest left, wherever
-// there is room. Offset 0: there is none.
-func (h *Heap) allocSlow(units, align uint64) (at, gen uint32) {
+// there is room. 0: there is none.
+func (h *Heap) allocSlow(units, align uint64) link {
 	p := h.part
 	need := units + 1
-	if free := p.used() - p.live; free >= need && free*reuseShare >= p.used() {
-		if at, gen = h.reuse(units, align, smallClasses); at != 0 {
-			return at, gen
+	if free := p.used() - h.live(); free >= need && free*reuseShare >= p.used() {
+		if l := h.reuse(units, align, smallClasses); l != 0 {
+			return l
 		}
-		if p.freed*mergeShare >= p.used() {
+		if p.loose()*mergeShare >= p.used() {
 			h.merge()
-			if at, gen = h.reuse(units, align, smallClasses); at != 0 {
-				return at, gen
+			if l := h.reuse(units, align, smallClasses); l != 0 {
+				return l
 			}
 		}
 	}
@@ -34,8 +34,8 @@ func (h *Heap) allocSlow(units, align uint64) (at, gen uint32) {
 		}
 		return h.extend(first, units)
 	}
-	if at, gen = h.reuse(units, align, 0); at != 0 || p.freed == 0 {
-		return at, gen
+	if l := h.reuse(units, align, 0); l != 0 || p.loose() == 0 {
+		return l
 	}
 	h.merge()
 	if first := h.bumpTo(units, align); first+units <= p.end {
@@ -47,14 +47,14 @@ func (h *Heap) allocSlow(units, align uint64) (at, gen uint32) {
 
 // reuse takes the smallest free block with room for units at an alignment, of the class least or
 // above.
-func (h *Heap) reuse(units, align uint64, least uint32) (at, gen uint32) {
+func (h *Heap) reuse(units, align uint64, least uint32) link {
 	p := h.part
 	want := units
 	if align > 1 {
-		want += align + 1 // the gap in front: at most align, and one more if that were a single unit
+		want += align + 1 // the gap in front: at most align, and one if that were a unit
 	}
 	if want >= 1<<32 {
-		return 0, 0
+		return 0
 	}
 	floor := classOf(want)
 	if at := h.scan(max(floor, least), want); at != 0 {
@@ -65,7 +65,7 @@ func (h *Heap) reuse(units, align uint64, least uint32) (at, gen uint32) {
 			return h.cut(h.pop(c), units, align)
 		}
 	}
-	return 0, 0
+	return 0
 }
 
 // scan takes a block of at least units out of the first few of a class.
@@ -79,7 +79,7 @@ func (h *Heap) scan(c uint32, units uint64) uint64 {
 		}
 		h.believe(at, c)
 		next := *h.word(at)
-		if *h.word(at - 1) >= units {
+		if *h.word(at - 1)&sizeMask >= units {
 			if before == 0 {
 				p.heads[c] = uint32(next)
 			} else {
@@ -109,46 +109,60 @@ func (h *Heap) makeReady(to uint64) {
 // lists anew, each in rising order. It reads the first word of every block.
 func (h *Heap) merge() {
 	p := h.part
+	h.settleFront()
 	p.heads = [classes]uint32{}
 	var last [classes]uint32 // of each list that is being built
 	at, end := p.start+1, p.bump+1
 	for at < end {
-		word := *h.word(at - 1)
-		units := word & 0xFFFF_FFFF
-		if units == 0 || at+units > p.bump {
-			corrupt(at)
-		}
-		next := at + units + 1
-		if word>>32 != 0 {
+		next, live := h.after(at)
+		if live {
 			at = next
 			continue
 		}
 		for next < end {
-			word = *h.word(next - 1)
-			if word>>32 != 0 {
+			behind, live := h.after(next)
+			if live {
 				break
 			}
-			if word == 0 || next+word > p.bump {
-				corrupt(next)
-			}
-			next += word + 1
+			next = behind
 		}
 		if next == end {
 			p.bump = at - 1
 			break
 		}
-		h.link(&last, at, next-at-1)
+		h.enlist(&last, at, next-at-1)
 		at = next
 	}
-	p.freed = 0
+	p.kept = p.freed
 	h.noteUnits(0, p.high)
 }
 
-// link appends a free block to the list of its class. A run as long as a whole slot of the largest
-// kind cannot be: there is a header in front of it.
-func (h *Heap) link(last *[classes]uint32, at, units uint64) {
+// after is where the payload of the block behind the one at an offset begins, and whether that one
+// is live.
+func (h *Heap) after(at uint64) (next uint64, live bool) {
+	word := *h.word(at - 1)
+	units := word & sizeMask
+	if units == 0 || at+units > h.part.bump {
+		corrupt(at)
+	}
+	return at + units + 1, word&liveBit != 0
+}
+
+// settleFront puts the blocks that are in front of the lists into them, and forgets the live ones.
+func (h *Heap) settleFront() {
+	for class, first := range h.part.front {
+		if first != 0 && *h.word(uint64(first))&liveBit == 0 {
+			h.list(uint64(first)+1, uint64(class)+1, uint32(class))
+		}
+	}
+	h.part.front = [smallClasses]uint32{}
+}
+
+// enlist appends a free block to the list of its class. A run as long as a whole slot of the
+// largest kind cannot be: there is a header in front of it.
+func (h *Heap) enlist(last *[classes]uint32, at, units uint64) {
 	c := classOf(units)
-	*h.word(at - 1) = units
+	*h.word(at - 1) = *h.word(at - 1)&^sizeMask | units
 	*h.word(at) = 0
 	if last[c] == 0 {
 		h.part.heads[c] = uint32(at)

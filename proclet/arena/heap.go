@@ -1,13 +1,13 @@
 package arena
 
-
 // Heap is one of the two parts of an arena, from which memory is allocated: the user part, which is
 // the proclet's, or the system part, which is the runtime's. A Ref of one is refused by the other.
 //
 // Like its arena, a Heap belongs to one thread at a time.
 type Heap struct {
-	slot  base
+	slot  address
 	part  *part
+	watch bool // there is a tracker that wants to be told
 	arena *Arena
 }
 
@@ -15,7 +15,19 @@ type Heap struct {
 func (h *Heap) Arena() *Arena { return h.arena }
 
 // Live is how many bytes are in live blocks, with the 8 that each costs.
-func (h *Heap) Live() int64 { return int64(h.part.live) * unitBytes }
+func (h *Heap) Live() int64 { return int64(h.live()) * unitBytes }
+
+// live is what is in live blocks, in units. The block in front of a list counts as taken.
+func (h *Heap) live() uint64 {
+	p := h.part
+	live := p.taken - p.freed
+	for class, first := range p.front {
+		if first != 0 && *h.word(uint64(first))&liveBit == 0 {
+			live -= uint64(class) + 2
+		}
+	}
+	return live
+}
 
 // Used is how many bytes of the part the allocator has ever handed out since the last Reset or
 // merge that gave some back: live and free blocks.
@@ -28,28 +40,26 @@ func (h *Heap) Room() int64 { return int64(h.part.end-h.part.start) * unitBytes 
 func (h *Heap) reset() {
 	p := h.part
 	p.bump = p.start
-	p.live, p.freed, p.root = 0, 0, 0
-	p.heads = [classes]uint32{}
+	p.taken, p.freed, p.kept, p.root = 0, 0, 0, 0
+	p.front, p.heads = [smallClasses]uint32{}, [classes]uint32{}
 	h.noteHeader()
 }
 
 // alloc returns a block of at least units whose payload begins at a multiple of align units (a
 // power of two), cleared.
-func (h *Heap) alloc(units, align uint64) (at, gen uint32, err error) {
-	if units <= smallClasses && align == 1 {
-		at, gen = h.take(units)
-		if at != 0 {
-			clear(h.units(uint64(at), units))
-			return at, gen, nil
-		}
-		return 0, 0, h.full(units)
-	}
+func (h *Heap) alloc(units, align uint64) (link, error) {
 	dirty := h.part.high
-	if at, gen = h.allocLarge(units, align); at == 0 {
-		return 0, 0, h.full(units)
+	l := link(0)
+	if units <= smallClasses && align == 1 {
+		l = h.take(units)
+	} else {
+		l = h.allocLarge(units, align)
 	}
-	h.zero(uint64(at), units, dirty)
-	return at, gen, nil
+	if l == 0 {
+		return 0, h.full(units)
+	}
+	h.zero(l.at(), units, dirty)
+	return l, nil
 }
 
 // zero clears what of a new block may hold bytes: what lies beyond dirty was never written, and
@@ -62,11 +72,11 @@ func (h *Heap) zero(at, units, dirty uint64) {
 }
 
 // allocLarge is alloc for what is not small or wants more than a word's alignment; not cleared.
-func (h *Heap) allocLarge(units, align uint64) (at, gen uint32) {
+func (h *Heap) allocLarge(units, align uint64) link {
 	p := h.part
 	units = roundUp(units)
 	if units > 1<<32-2 {
-		return 0, 0
+		return 0
 	}
 	if align == 1 {
 		if c := classFor(units); c < classes && p.heads[c] != 0 {
@@ -103,7 +113,7 @@ func (h *Heap) bumpTo(units, align uint64) uint64 {
 }
 
 // extend makes a block off the rest, which has room for it.
-func (h *Heap) extend(first, units uint64) (at, gen uint32) {
+func (h *Heap) extend(first, units uint64) link {
 	p := h.part
 	old := p.bump
 	p.bump = first + units
@@ -111,10 +121,11 @@ func (h *Heap) extend(first, units uint64) (at, gen uint32) {
 	if first-1 > old {
 		h.push(old+1, first-2-old)
 	}
-	return uint32(first), h.claim(first, units)
+	p.taken += units + 1
+	return h.create(first, units)
 }
 
-// push makes a block free that is in no list, and not counted as live.
+// push makes a free block where there was none. It is not counted as freed.
 func (h *Heap) push(at, units uint64) {
 	c := classOf(units)
 	*h.word(at - 1) = units
@@ -137,34 +148,36 @@ func (h *Heap) believe(at uint64, c uint32) {
 	if at <= p.start || at >= p.bump {
 		corrupt(at)
 	}
-	units := *h.word(at - 1)
-	if units == 0 || units >= 1<<32 || at+units > p.bump || classOf(units) != c {
+	word := *h.word(at - 1)
+	units := word & sizeMask
+	if units == 0 || word&liveBit != 0 || at+units > p.bump || classOf(units) != c {
 		corrupt(at)
 	}
 }
 
 // cut makes a block live that is in no list and has room for units at an alignment. What is left in
 // front and behind goes back.
-func (h *Heap) cut(at, units, align uint64) (uint32, uint32) {
-	have := *h.word(at - 1)
+func (h *Heap) cut(at, units, align uint64) link {
+	have := *h.word(at - 1) & sizeMask
 	first := at
 	if gap := -first & (align - 1); gap != 0 {
 		if gap == 1 {
 			gap += align
 		}
 		first += gap
-		h.push(at, gap-1)
 		have -= gap
+		h.push(at, gap-1)
 	}
 	if rest := have - units; rest >= 2 {
 		have = units
 		h.push(first+units+1, rest-1)
 	}
-	return uint32(first), h.claim(first, have)
+	h.part.taken += have + 1
+	return h.create(first, have)
 }
 
 //go:noinline
-func corrupt(at uint64) {
+func corrupt(at uint64) link {
 	panic(&CorruptError{Offset: int64(at) * unitBytes})
 }
 
@@ -178,18 +191,20 @@ func (h *Heap) full(units uint64) error {
 // refused says why a Ref is.
 //
 //go:noinline
-func (h *Heap) refused(at, gen uint32) *RefError {
-	e := &RefError{Offset: int64(at) * unitBytes, Generation: gen}
-	p, first := h.part, uint64(at)
+func (h *Heap) refused(l link) error { return h.refusal(l) }
+
+func (h *Heap) refusal(l link) *RefError {
+	e := &RefError{Ref: uint64(l)}
+	p, first := h.part, l.at()
 	switch {
-	case at == 0:
+	case first == 0:
 		e.Why = "nil"
 	case first <= p.start || first >= p.bump:
 		e.Why = "outside of what is allocated"
-	case *h.word(first - 1)>>32 == 0:
+	case *h.word(first - 1)&liveBit == 0:
 		e.Why = "the block is free"
 	default:
-		e.Why = "no block of that generation begins there"
+		e.Why = "no block of that generation and size begins there"
 	}
 	return e
 }

@@ -2,37 +2,36 @@ package arena
 
 import "github.com/dunlin-io/dunlin/core/invariant"
 
-// take returns a block of exactly units, at most smallClasses of them, as the offset of its payload
-// and its new generation. The payload is not cleared. Offset 0: there is no room.
-func (h *Heap) take(units uint64) (at, gen uint32) {
+// link is a Ref without its type: the generation of a block above the offset of its payload.
+type link uint64
+
+func (l link) at() uint64 { return uint64(uint32(l)) }
+
+// take returns a block of exactly units, at most smallClasses of them, not cleared; 0 if there is
+// no room. Type.New has the first steps for sizes that the compiler knows.
+func (h *Heap) take(units uint64) link {
 	p := h.part
 	class := (units - 1) & (smallClasses - 1)
+	if first := uint64(p.front[class]) + 1; *h.word(first - 1)&(liveBit|sizeMask) == units {
+		return h.revive(first)
+	}
 	first := uint64(p.heads[class])
 	if first == 0 {
 		return h.refill(units)
 	}
 	// What a list leads to is believed only if it is a free block of that class, inside this part:
 	// its link lies in memory that a stale pointer can still write to.
-	if first <= p.start || first >= p.bump || *h.word(first - 1) != units {
-		corrupt(first)
+	if first <= p.start || first >= p.bump || *h.word(first - 1)&(liveBit|sizeMask) != units {
+		return corrupt(first)
 	}
 	p.heads[class] = uint32(*h.word(first))
-	p.live += units + 1
-	gen = p.gen + 1
-	if gen == 0 {
-		gen = 1
-	}
-	p.gen = gen
-	*h.word(first - 1) = units | uint64(gen)<<32
-	if h.arena.watch {
-		h.noteBlock(first, units)
-	}
-	return uint32(first), gen
+	p.taken += units + 1
+	return h.revive(first)
 }
 
 // refill is take for a class whose list is empty: a block off the rest, if there is some that is
 // ready.
-func (h *Heap) refill(units uint64) (at, gen uint32) {
+func (h *Heap) refill(units uint64) link {
 	p := h.part
 	if p.bump+units+1 > p.ready {
 		return h.allocSlow(units, 1)
@@ -40,67 +39,90 @@ func (h *Heap) refill(units uint64) (at, gen uint32) {
 	first := p.bump + 1
 	p.bump = first + units
 	p.high = max(p.high, p.bump)
-	return uint32(first), h.claim(first, units)
+	p.taken += units + 1
+	return h.create(first, units)
 }
 
-// claim makes a block that is in no list live.
-func (h *Heap) claim(at, units uint64) (gen uint32) {
-	p := h.part
-	p.live += units + 1
-	gen = p.gen + 1
-	if gen == 0 {
-		gen = 1
-	}
-	p.gen = gen
-	*h.word(at - 1) = units | uint64(gen)<<32
-	if h.arena.watch {
+// revive makes a free block live that is in no list any more.
+func (h *Heap) revive(at uint64) link { return h.create(at, *h.word(at - 1)&sizeMask) }
+
+// create makes a live block of units, where there was none, or a free one of that size.
+func (h *Heap) create(at, units uint64) link {
+	gen := uint64(h.part.nextGen()) << genShift
+	*h.word(at - 1) = units | gen
+	if h.watch {
 		h.noteBlock(at, units)
 	}
-	return gen
+	return link(gen | at)
 }
 
-// release frees the block whose payload is at an offset, if it is live under that generation.
-func (h *Heap) release(at, gen uint32) bool {
+// nextGen is the generation of the next live block. It does not depend on the block's last: a
+// processor would have to wait for the store by which that was freed.
+func (p *part) nextGen() uint32 {
+	p.gen += 2
+	return p.gen
+}
+
+// release frees the block that a link refers to, if it is live under that generation. Ref.Free has
+// the first steps for sizes that the compiler knows.
+func (h *Heap) release(l link) error {
 	p := h.part
-	first := uint64(at)
+	first := l.at()
 	if first <= p.start || first >= p.bump {
-		return false
+		return h.refused(l)
 	}
 	word := *h.word(first - 1)
-	units := word & 0xFFFF_FFFF
-	if word>>32 != uint64(gen) || gen == 0 || first+units > p.bump || units == 0 {
-		return false
+	units := word & sizeMask
+	if word>>genShift != uint64(l)>>genShift || word&liveBit == 0 || units == 0 ||
+		first+units > p.bump {
+		return h.refused(l)
+	}
+	word += liveBit
+	if units > smallClasses {
+		*h.word(first - 1) = word
+		h.list(first, units, classOf(units))
+		return nil
 	}
 	class := uint32(units) - 1
-	if units > smallClasses {
-		class = classOf(units)
+	front := uint64(p.front[class])
+	*h.word(first - 1) = word
+	switch {
+	case front == first-1:
+	case h.watch: // nothing is in front, so that Type.New finds nothing and need not ask
+		h.list(first, units, class)
+	default:
+		p.front[class] = uint32(first - 1)
+		if front != 0 && *h.word(front)&liveBit == 0 {
+			h.list(front+1, units, class)
+		}
 	}
-	*h.word(first - 1) = units
+	return nil
+}
+
+// list puts a free block into the list of its class.
+func (h *Heap) list(first, units uint64, class uint32) {
+	p := h.part
 	*h.word(first) = uint64(p.heads[class])
-	p.heads[class] = at
-	p.live -= units + 1
+	p.heads[class] = uint32(first)
 	p.freed += units + 1
-	if h.arena.watch {
+	if h.watch {
 		h.noteBlock(first, 1)
 	}
-	return true
 }
 
-// holds reports whether a Ref may be used for bytes from its offset: they lie between the start and
-// the bump of this part. Under the tag invariants the block must also be the one that the Ref was
-// made for.
-func (h *Heap) holds(at, gen uint32, units uint64) bool {
+// holds reports whether units from a link's offset may be used: they lie between the start and the
+// bump of this part. Under the tag invariants the block must also be the one that the link was made
+// for.
+func (h *Heap) holds(l link, units uint64) bool {
 	p := h.part
-	if uint64(at) <= p.start || uint64(at)+units > p.bump {
+	if l.at() <= p.start || l.at()+units > p.bump {
 		return false
 	}
-	return !invariant.Enabled || *h.word(uint64(at) - 1)>>32 == uint64(gen) && gen != 0 &&
-		*h.word(uint64(at) - 1)&0xFFFF_FFFF >= units
+	return !invariant.Enabled || h.owns(l, units)
 }
 
-// note says that the payload of a block was, or may be, written.
-func (h *Heap) note(at uint32, units uint64) {
-	if h.arena.watch {
-		h.noteUnits(uint64(at), units)
-	}
+// owns reports whether a link has the generation of a live block of at least that size.
+func (h *Heap) owns(l link, units uint64) bool {
+	word := *h.word(l.at() - 1)
+	return word>>genShift == uint64(l)>>genShift && word&liveBit != 0 && word&sizeMask >= units
 }

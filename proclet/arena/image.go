@@ -38,12 +38,21 @@ func (a *Arena) Image(dst []byte) []byte {
 func blank(image []byte, h *Heap) {
 	p := h.part
 	for at, word := range h.blocks() {
-		if word>>32 == 0 {
-			clear(image[(at+1)*unitBytes : (at+word)*unitBytes])
+		if word&liveBit == 0 {
+			units := word & sizeMask
+			clear(image[h.blankFrom(at, units)*unitBytes : (at+units)*unitBytes])
 		}
 	}
 	end := min(p.end*unitBytes, uint64(len(image)))
 	clear(image[p.bump*unitBytes : end])
+}
+
+// blankFrom is where in a free block the zeros begin: behind its link, if it has one.
+func (h *Heap) blankFrom(at, units uint64) uint64 {
+	if units <= smallClasses && uint64(h.part.front[units-1]) == at-1 {
+		return at
+	}
+	return at + 1
 }
 
 // normal sets what depends on the slot and not on the arena: which pages have been touched.
@@ -101,11 +110,13 @@ func (c *cursor) next() {
 	p := c.h.part
 	for c.at <= p.bump {
 		at, word := c.at, *c.h.word(c.at - 1)
-		units := word & 0xFFFF_FFFF
+		units := word & sizeMask
 		c.at += units + 1
-		if word>>32 == 0 && units > 1 {
-			c.from, c.to = (at+1)*unitBytes, (at+units)*unitBytes
-			return
+		if word&liveBit == 0 {
+			if from := c.h.blankFrom(at, units); from < at+units {
+				c.from, c.to = from*unitBytes, (at+units)*unitBytes
+				return
+			}
 		}
 	}
 	c.from, c.to = p.end*unitBytes, p.end*unitBytes
@@ -145,15 +156,16 @@ func Install(slot, image []byte, o Options) (*Arena, error) {
 		clear(slot[:n])
 		return nil, err
 	}
-	if a.watch {
+	if a.user.watch {
 		a.tracker.Wrote(a.off, int64(n))
 	}
 	return a, nil
 }
 
 // Adopt makes a handle to the arena whose bytes are in a slot already, as after its pages arrived
-// one by one. It validates as Install does; what is refused is left as it is. Options.Dirty says how
-// much of the slot was ever written; what lies behind that and the arena's own Dirty must be zero.
+// one by one. It validates as Install does; what is refused is left as it is. Options.Dirty says
+// how much of the slot was ever written; what lies behind that and the arena's own Dirty must be
+// zero.
 func Adopt(slot []byte, o Options) (*Arena, error) {
 	if err := checkSlot(slot); err != nil {
 		return nil, err
@@ -197,7 +209,7 @@ func (a *Arena) Clone(slot []byte, o Options) (*Arena, error) {
 	h.user.end = uint64(len(slot)) / unitBytes
 	c := new(Arena)
 	c.attach(slot, o)
-	if c.watch {
+	if c.user.watch {
 		c.tracker.Wrote(c.off, c.ImageBytes())
 	}
 	return c, nil
@@ -215,15 +227,16 @@ func (h *header) check(size uint64) error {
 	case h.capLog > 63 || uint64(1)<<h.capLog != size:
 		return fmt.Errorf("%w: a cap of 2^%d bytes in a slot of %d", ErrImage, h.capLog, size)
 	case s.start != first || s.end != u.start || u.start < first ||
-		u.start > size/2/unitBytes+pageUnits || u.start%pageUnits != 0 || u.end != size/unitBytes || u.start > u.end:
+		u.start > size/2/unitBytes+pageUnits || u.start%pageUnits != 0 ||
+		u.end != size/unitBytes || u.start > u.end:
 		return fmt.Errorf("%w: parts [%d, %d) and [%d, %d) of %d units", ErrImage, s.start, s.end,
 			u.start, u.end, size/unitBytes)
 	}
 	for _, p := range [...]*part{s, u} {
-		if p.bump < p.start || p.bump > p.high || p.high > p.end || p.ready < p.start ||
-			p.ready > p.end {
-			return fmt.Errorf("%w: a part [%d, %d) with bump %d, high %d, ready %d", ErrImage, p.start,
-				p.end, p.bump, p.high, p.ready)
+		if p.gen&1 == 0 || p.bump < p.start || p.bump > p.high || p.high > p.end ||
+			p.ready < p.start || p.ready > p.end {
+			return fmt.Errorf("%w: a part [%d, %d) with bump %d, high %d, ready %d", ErrImage,
+				p.start, p.end, p.bump, p.high, p.ready)
 		}
 	}
 	return nil

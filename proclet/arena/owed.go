@@ -4,8 +4,8 @@ import "math/bits"
 
 // Owed is what a copy of an arena has yet to get: the pages that changed and were not taken. A page
 // in which nothing is (see FreePages) need not be sent, since an image has zeros there; but when it
-// is used again without being written, no tracker names it a second time. So a page stays owed until
-// it is taken, however often it is skipped.
+// is used again without being written, no tracker names it a second time. So a page stays owed
+// until it is taken, however often it is skipped.
 //
 //	tracker ── Changes ──> Collect ──> owed pages ── Take: those in use ──> the copy
 //	                                       └── free: skipped, still owed
@@ -51,9 +51,9 @@ func (o *Owed) Count() (pages int) {
 	return pages
 }
 
-// Take appends the owed pages that are in use to dst, as runs of bytes of the slot, and owes them no
-// longer. At most limit pages are taken: the first ones. The bytes are the caller's to copy before
-// the arena is used again, or after: then the next Collect has what changed in between.
+// Take appends the owed pages that are in use to dst, as runs of bytes of the slot, and owes them
+// no longer. At most limit pages are taken: the first ones. The bytes are the caller's to copy
+// before the arena is used again, or after: the next Collect has what changed in between.
 func (o *Owed) Take(dst []Change, limit int) []Change {
 	o.markFree()
 	mine := len(dst)

@@ -28,5 +28,5 @@ func aligned(slot []byte) bool {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(slot)))%unitBytes == 0
 }
 
-// base is where a slot lies in this process, and is never stored in it.
-type base = unsafe.Pointer
+// address is where a slot lies in this process, and is never stored in it.
+type address = unsafe.Pointer

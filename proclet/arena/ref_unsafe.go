@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"reflect"
 	"unsafe"
+
+	"github.com/dunlin-io/dunlin/core/invariant"
 )
 
 // Ref refers to a T in an arena: how far it is from the slot's start, in units of 8 bytes, and the
@@ -14,79 +16,97 @@ import (
 // always compares generations, access does under the build tag invariants and otherwise makes sure
 // that every byte lies inside the allocated part of this heap.
 type Ref[T any] struct {
-	_   [0]*T // a Ref of one type does not convert to one of another
-	at  uint32
-	gen uint32
+	_ [0]*T // a Ref of one type does not convert to one of another
+	l link
 }
 
 // IsNil reports whether r refers to nothing.
-func (r Ref[T]) IsNil() bool { return r.at == 0 }
+func (r Ref[T]) IsNil() bool { return r.l == 0 }
 
 // Offset is where r refers to, in bytes from the slot's start.
-func (r Ref[T]) Offset() int64 { return int64(r.at) * unitBytes }
+func (r Ref[T]) Offset() int64 { return int64(r.l.at()) * unitBytes }
 
 func (Ref[T]) refersTo() reflect.Type { return reflect.TypeFor[T]() }
 
 // New allocates a T, which is zero. The error is a FullError.
+//
+// Taking the block that was freed last is written out here, where the compiler knows the size: it
+// costs a third of Heap.take, which does the rest. While somebody watches there is no such block.
 func (t Type[T]) New(h *Heap) (Ref[T], error) {
-	if t.units-1 >= smallClasses { // also the zero Type
-		return t.newLarge(h)
+	units := unitsOf[T]()
+	first := uint64(h.part.front[(units-1)&(smallClasses-1)]) // 0 leads to the header's first word
+	if *h.word(first)&(liveBit|sizeMask) != units || units > smallClasses || t.units == 0 {
+		return t.newSlow(h)
 	}
-	at, gen := h.take(t.units)
-	if at == 0 {
-		return Ref[T]{}, h.full(t.units)
-	}
-	p := unsafe.Add(h.slot, uint64(at)<<wordShift)
+	gen := uint64(h.part.nextGen()) << genShift
+	*h.word(first) = gen | units
 	if unsafe.Sizeof(*new(T))%unitBytes != 0 {
-		*h.word(uint64(at) + t.units - 1) = 0
+		*h.word(first + units) = 0
 	}
-	*(*T)(p) = *new(T)
-	return Ref[T]{at: at, gen: gen}, nil
+	*(*T)(unsafe.Pointer(h.word(first + 1))) = *new(T)
+	return Ref[T]{l: link(gen | first + 1)}, nil
 }
 
-func (t Type[T]) newLarge(h *Heap) (Ref[T], error) {
+//go:noinline
+func (t Type[T]) newSlow(h *Heap) (Ref[T], error) {
+	if err := t.registered(); err != nil {
+		return Ref[T]{}, err
+	}
+	l, err := h.alloc(t.units, 1)
+	return Ref[T]{l: l}, err
+}
+
+// registered refuses the zero Type.
+func (t Type[T]) registered() error {
 	if t.units == 0 {
-		return Ref[T]{}, &TypeError{
+		return &TypeError{
 			Type: reflect.TypeFor[T]().String(), Kind: "type that was not registered",
 		}
 	}
-	at, gen, err := h.alloc(t.units, 1)
-	return Ref[T]{at: at, gen: gen}, err
+	return nil
 }
 
 // Free gives the T back. A Ref that is nil, stale, freed before or of another heap is a RefError,
 // and nothing is changed.
 func (r Ref[T]) Free(h *Heap) error {
-	if !h.release(r.at, r.gen) {
-		return h.refused(r.at, r.gen)
+	units := unitsOf[T]()
+	first := uint64(uint32(r.l)) - 1
+	live := uint64(r.l)&^sizeMask | units // what stands in front of it, if all is well
+	if uint64(h.part.front[(units-1)&(smallClasses-1)]) != first || *h.word(first) != live ||
+		live&liveBit == 0 || units > smallClasses {
+		return h.release(r.l)
 	}
+	*h.word(first) = live + liveBit
 	return nil
 }
 
 // Get is the T, for reading. It panics with a RefError if r may not be used. The pointer is good
 // until the T is freed, the arena moves or the handler ends.
 func (r Ref[T]) Get(h *Heap) *T {
-	if !h.holds(r.at, r.gen, unitsOf[T]()) {
-		panic(h.refused(r.at, r.gen))
+	p := h.part
+	at := uint64(uint32(r.l)) // no calls in here: it must stay small enough to be inlined
+	if at <= p.start || at+unitsOf[T]() > p.bump ||
+		invariant.Enabled && !h.owns(r.l, unitsOf[T]()) {
+		panic(&RefError{Ref: uint64(r.l)})
 	}
-	return (*T)(unsafe.Add(h.slot, uint64(r.at)<<wordShift))
+	return (*T)(unsafe.Add(h.slot, at<<wordShift))
 }
 
 // Mut is Get for writing: what is written without it is not noticed by the software tracker.
 func (r Ref[T]) Mut(h *Heap) *T {
-	if !h.holds(r.at, r.gen, unitsOf[T]()) {
-		panic(h.refused(r.at, r.gen))
+	p := r.Get(h)
+	if h.watch {
+		h.noteUnits(r.l.at(), unitsOf[T]())
 	}
-	h.note(r.at, unitsOf[T]())
-	return (*T)(unsafe.Add(h.slot, uint64(r.at)<<wordShift))
+	return p
 }
 
 // Try is Get with an error instead of a panic, for Refs that came from elsewhere.
 func (r Ref[T]) Try(h *Heap) (*T, error) {
-	if !h.holds(r.at, r.gen, unitsOf[T]()) {
-		return nil, h.refused(r.at, r.gen)
+	if !h.holds(r.l, unitsOf[T]()) {
+		return nil, h.refused(r.l)
 	}
-	return (*T)(unsafe.Add(h.slot, uint64(r.at)<<wordShift)), nil
+	return (*T)(unsafe.Pointer(h.word(r.l.at()))), nil
 }
 
 func unitsOf[T any]() uint64 { return uint64(unsafe.Sizeof(*new(T))+unitBytes-1) / unitBytes }
@@ -94,18 +114,15 @@ func unitsOf[T any]() uint64 { return uint64(unsafe.Sizeof(*new(T))+unitBytes-1)
 // Root is what SetRoot stored: where the owner of a heap finds everything else. A root that is not
 // a T's is the caller's mistake and is not noticed, except that every access stays in bounds.
 func (t Type[T]) Root(h *Heap) Ref[T] {
-	if t.units == 0 {
-		panic(&TypeError{
-			Type: reflect.TypeFor[T]().String(), Kind: "type that was not registered",
-		})
+	if err := t.registered(); err != nil {
+		panic(err)
 	}
-	root := h.part.root
-	return Ref[T]{at: uint32(root), gen: uint32(root >> 32)}
+	return Ref[T]{l: link(h.part.root)}
 }
 
 // SetRoot stores r in the header of its heap. A nil Ref stores that there is none.
 func (r Ref[T]) SetRoot(h *Heap) {
-	h.part.root = uint64(r.gen)<<32 | uint64(r.at)
+	h.part.root = uint64(r.l)
 	h.noteHeader()
 }
 
@@ -129,20 +146,18 @@ func (t Type[T]) NewSpan(h *Heap, n int) (Span[T], error) { return t.NewAligned(
 // NewAligned is NewSpan for values that begin at a multiple of align bytes of the slot: a power of
 // two up to a page.
 func (t Type[T]) NewAligned(h *Heap, n, align int) (Span[T], error) {
-	if t.units == 0 {
-		return Span[T]{}, &TypeError{
-			Type: reflect.TypeFor[T]().String(), Kind: "type that was not registered",
-		}
+	if err := t.registered(); err != nil {
+		return Span[T]{}, err
 	}
 	units, err := checkSize(n, uint64(unsafe.Sizeof(*new(T))), align)
 	if err != nil {
 		return Span[T]{}, err
 	}
-	at, gen, err := h.alloc(units, uint64(max(align, unitBytes))/unitBytes)
+	l, err := h.alloc(units, uint64(max(align, unitBytes))/unitBytes)
 	if err != nil {
 		return Span[T]{}, err
 	}
-	return Span[T]{ref: Ref[T]{at: at, gen: gen}, n: uint64(n)}, nil
+	return Span[T]{ref: Ref[T]{l: l}, n: uint64(n)}, nil
 }
 
 // Free gives the values back, as Ref.Free does.
@@ -151,17 +166,17 @@ func (s Span[T]) Free(h *Heap) error { return s.ref.Free(h) }
 // View is the values, for reading; see Ref.Get.
 func (s Span[T]) View(h *Heap) []T {
 	units, ok := s.units()
-	if !ok || !h.holds(s.ref.at, s.ref.gen, units) {
+	if !ok || !h.holds(s.ref.l, units) {
 		return s.none(h)
 	}
-	return unsafe.Slice((*T)(unsafe.Add(h.slot, uint64(s.ref.at)<<wordShift)), s.n)
+	return unsafe.Slice((*T)(unsafe.Pointer(h.word(s.ref.l.at()))), s.n)
 }
 
 // Mut is View for writing: all of the values count as written. See MutRange.
 func (s Span[T]) Mut(h *Heap) []T {
 	v := s.View(h)
-	if units, _ := s.units(); len(v) > 0 {
-		h.note(s.ref.at, units)
+	if units, _ := s.units(); h.watch && len(v) > 0 {
+		h.noteUnits(s.ref.l.at(), units)
 	}
 	return v
 }
@@ -169,10 +184,10 @@ func (s Span[T]) Mut(h *Heap) []T {
 // MutRange is View of the values from i up to j, for writing.
 func (s Span[T]) MutRange(h *Heap, i, j int) []T {
 	v := s.View(h)[i:j]
-	if h.arena.watch && len(v) > 0 {
+	if h.watch && len(v) > 0 {
 		size := uint64(unsafe.Sizeof(*new(T)))
 		first := uint64(i) * size / unitBytes
-		h.noteUnits(uint64(s.ref.at)+first, (uint64(j)*size+unitBytes-1)/unitBytes-first)
+		h.noteUnits(s.ref.l.at()+first, (uint64(j)*size+unitBytes-1)/unitBytes-first)
 	}
 	return v
 }
@@ -196,5 +211,14 @@ func (s Span[T]) none(h *Heap) []T {
 	if s.n == 0 {
 		return nil
 	}
-	panic(h.refused(s.ref.at, s.ref.gen))
+	panic(h.refusal(s.ref.l))
+}
+
+// Wrote says that a value is about to be written through a pointer that came from Get, At or View.
+// The pointer must be into this heap.
+func Wrote[T any](h *Heap, p *T) {
+	if h.watch {
+		first := uint64(uintptr(unsafe.Pointer(p))-uintptr(h.slot)) / unitBytes
+		h.noteUnits(first, unitsOf[T]()+1) // it may begin within a unit
+	}
 }

@@ -15,8 +15,8 @@ func checkSize(n int, each uint64, align int) (units uint64, err error) {
 	}
 	over, all := bits.Mul64(uint64(n), each)
 	if over != 0 || all > MaxCap {
-		return 0, fmt.Errorf("%w: %d values of %d bytes: no slot has more than %d", ErrSize, n, each,
-			int64(MaxCap))
+		return 0, fmt.Errorf("%w: %d values of %d bytes: no slot has more than %d", ErrSize, n,
+			each, int64(MaxCap))
 	}
 	return (all + unitBytes - 1) / unitBytes, nil
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // Software is a Tracker that is told of each change. It is pure: it runs where the kernel offers
-// nothing, and in the simulator. Under the build tag invariants it keeps a checksum of each page and
-// panics in Scan if a page changed and nobody said so.
+// nothing, and in the simulator. Under the build tag invariants it keeps a checksum of each page
+// and panics in Scan if a page changed and nobody said so.
 //
 // It belongs to one thread, as the arenas of its memory do.
 type Software struct {
@@ -175,8 +175,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func (s *Software) bounds(verb string, off, n int64) (first, end int64, err error) {
 	size := int64(len(s.pages)) * PageBytes
 	if off < 0 || n < 0 || off > size || n > size-off || off%PageBytes != 0 || n%PageBytes != 0 {
-		return 0, 0, fmt.Errorf("arena: %s [%d, +%d) of %d bytes: want whole pages inside", verb, off,
-			n, size)
+		return 0, 0, fmt.Errorf("arena: %s [%d, +%d) of %d bytes: want whole pages inside", verb,
+			off, n, size)
 	}
 	return off / PageBytes, (off + n) / PageBytes, nil
 }

@@ -17,7 +17,8 @@ type TypeError struct {
 }
 
 func (e *TypeError) Error() string {
-	return fmt.Sprintf("arena: bad type: %s%s is a %s: an arena holds numbers and Refs, no pointers",
+	return fmt.Sprintf("arena: bad type: %s%s is a %s: an arena holds numbers and Refs, "+
+		"no pointers",
 		e.Type, e.Field, e.Kind)
 }
 

@@ -21,7 +21,8 @@ const (
 
 func (k Kind) String() string {
 	return [...]string{
-		"header", "system live", "system free", "system rest", "user live", "user free", "user rest",
+		"header", "system live", "system free", "system rest", "user live", "user free",
+		"user rest",
 	}[k]
 }
 
@@ -47,10 +48,10 @@ func (a *Arena) Walk() iter.Seq[Run] {
 func (h *Heap) walk(live Kind, yield func(Run) bool) bool {
 	for at, word := range h.blocks() {
 		kind := live
-		if word>>32 == 0 {
+		if word&liveBit == 0 {
 			kind++
 		}
-		n := int64(word&0xFFFF_FFFF+1) * unitBytes
+		n := int64(word&sizeMask+1) * unitBytes
 		if !yield(Run{Off: int64(at-1) * unitBytes, Len: n, Kind: kind}) {
 			return false
 		}
@@ -70,7 +71,7 @@ func (h *Heap) blocks() iter.Seq2[uint64, uint64] {
 		p := h.part
 		for at := p.start + 1; at <= p.bump; {
 			word := *h.word(at - 1)
-			units := word & 0xFFFF_FFFF
+			units := word & sizeMask
 			if units == 0 || at+units > p.bump || !yield(at, word) {
 				return
 			}
@@ -86,11 +87,12 @@ func (a *Arena) FreePages() iter.Seq2[int64, int64] {
 	return func(yield func(off, n int64) bool) {
 		h := &a.user
 		for at, word := range h.blocks() {
-			if word>>32 != 0 || word < pageUnits {
+			units := word & sizeMask
+			if word&liveBit != 0 || units < pageUnits {
 				continue
 			}
 			from := (at + 1 + pageUnits - 1) / pageUnits
-			to := (at + word) / pageUnits
+			to := (at + units) / pageUnits
 			if from < to && !yield(int64(from)*PageBytes, int64(to-from)*PageBytes) {
 				return
 			}
@@ -127,23 +129,37 @@ func (h *Heap) audit() error {
 	p := h.part
 	free := make([]uint64, (p.used()+63)/64) // a bit for each unit: a free block begins here
 	counts := [classes]uint64{}
-	end, live := p.start, uint64(0)
-	for at, word := range h.blocks() {
-		units := word & 0xFFFF_FFFF
-		end = at + units
-		if word>>32 != 0 {
-			live += units + 1
-			continue
+	end, live, fronts := p.start, uint64(0), 0
+	for _, first := range p.front {
+		if first != 0 {
+			fronts++
 		}
-		bit := at - 1 - p.start
-		free[bit/64] |= 1 << (bit % 64)
-		counts[classOf(units)]++
+	}
+	for at, word := range h.blocks() {
+		units := word & sizeMask
+		end = at + units
+		front := units <= smallClasses && uint64(p.front[units-1]) == at-1
+		if front {
+			fronts--
+		}
+		switch {
+		case word&liveBit != 0:
+			live += units + 1
+		case !front:
+			bit := at - 1 - p.start
+			free[bit/64] |= 1 << (bit % 64)
+			counts[classOf(units)]++
+		}
 	}
 	if end != p.bump {
 		return fmt.Errorf("%w: no block at offset %d", ErrImage, end*unitBytes)
 	}
-	if live != p.live {
-		return fmt.Errorf("%w: the blocks have %d live units, the account %d", ErrImage, live, p.live)
+	if fronts != 0 {
+		return fmt.Errorf("%w: %d blocks in front of lists are none", ErrImage, fronts)
+	}
+	if live != h.live() || p.kept > p.freed {
+		return fmt.Errorf("%w: the blocks have %d live units, the account %d", ErrImage, live,
+			h.live())
 	}
 	for c := range uint32(classes) {
 		if err := h.auditList(c, counts[c], free); err != nil {
@@ -164,10 +180,9 @@ func (h *Heap) auditList(c uint32, count uint64, free []uint64) error {
 			return fmt.Errorf("%w: the free list of class %d leads to offset %d, which is no free "+
 				"block, or to too many", ErrImage, c, at*unitBytes)
 		}
-		word := *h.word(at - 1)
-		if word == 0 || word >= 1<<32 || classOf(word) != c || at+word > p.bump {
-			return fmt.Errorf("%w: the free list of class %d leads to offset %d, which has %d units",
-				ErrImage, c, at*unitBytes, word)
+		if units := *h.word(at - 1) & sizeMask; classOf(units) != c {
+			return fmt.Errorf("%w: the free list of class %d leads to offset %d, which has "+
+				"%d units", ErrImage, c, at*unitBytes, units)
 		}
 		free[bit/64] &^= 1 << (bit % 64)
 		if at = *h.word(at); at >= 1<<32 {

@@ -1,10 +1,12 @@
 package arena
 
+import "fmt"
+
 // What the software tracker has to be told. With the kernel's, or none, nothing of this runs.
 
 // noteHeader says that the header was written.
 func (h *Heap) noteHeader() {
-	if h.arena.watch {
+	if h.watch {
 		h.arena.tracker.Wrote(h.arena.off, headerRoom)
 	}
 }
@@ -13,7 +15,7 @@ func (h *Heap) noteHeader() {
 //
 //go:noinline
 func (h *Heap) noteBlock(at, units uint64) {
-	if h.arena.watch {
+	if h.watch {
 		h.noteHeader()
 		h.noteUnits(at-1, units+1)
 	}
@@ -23,7 +25,7 @@ func (h *Heap) noteBlock(at, units uint64) {
 //
 //go:noinline
 func (h *Heap) noteUnits(at, units uint64) {
-	if h.arena.watch {
+	if h.watch {
 		h.arena.tracker.Wrote(h.arena.off+int64(at)*unitBytes, int64(units)*unitBytes)
 	}
 }
@@ -33,9 +35,9 @@ func (h *Heap) noteUnits(at, units uint64) {
 func (a *Arena) Wrote(off, n int64) error {
 	size := int64(len(a.slot))
 	if off < 0 || n < 0 || off > size || n > size-off {
-		return &RefError{Offset: off, Why: "a write that is not inside the slot"}
+		return fmt.Errorf("%w: a write of %d bytes at %d of %d", ErrSize, n, off, size)
 	}
-	if a.watch {
+	if a.user.watch {
 		a.tracker.Wrote(a.off+off, n)
 	}
 	return nil
@@ -43,7 +45,7 @@ func (a *Arena) Wrote(off, n int64) error {
 
 // Settle says that the handler has ended: no pointer or view that it was given is used any more.
 func (a *Arena) Settle() {
-	if a.watch {
+	if a.user.watch {
 		a.tracker.Settle(a.off, a.Cap())
 	}
 }
