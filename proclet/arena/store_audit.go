@@ -166,7 +166,8 @@ func (st *Store) Audit() error {
 		}
 	}
 	if surplus != st.surplus.Load() {
-		return fmt.Errorf("arena: audit: %d bytes are surplus, it says %d", surplus, st.surplus.Load())
+		return fmt.Errorf("arena: audit: %d bytes are surplus, it says %d", surplus,
+			st.surplus.Load())
 	}
 	for i, s := range st.shelves() {
 		if err := s.audit(sent); err != nil {
