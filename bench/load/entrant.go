@@ -56,6 +56,12 @@ func families() []family {
 		{[]string{nameSpin, nameBlock, nameBatch, nameGo, nameTCP}, upKernel},
 		{[]string{nameSpinBeside, nameTCPBeside}, upBeside},
 		{[]string{nameHandover, nameHandoverFloor}, upHandover},
+		{[]string{decideName()}, upDecide},
+		{colocationNames(nameAlone), upAlone},
+		{append(colocationNames(nameWithBE), intervalNames()...), upWithBE},
+		{[]string{services[0].name(nameWithRunBE, loads[0])}, upWithRun},
+		{[]string{services[0].name(nameLinux, loads[0])}, upLinux},
+		{[]string{nameReference}, upReference},
 	}
 }
 

@@ -35,6 +35,8 @@ type site struct {
 	children []*child
 	xdp      string          // how AF_XDP works here
 	wants    map[string]bool // contestants that have rows
+	remarks  []func() string // what contestants add to the notes at the end
+	timeline func() *report.Timeline
 	closers  []func() error
 }
 
@@ -195,8 +197,11 @@ func (s *site) client(p *lab.Pair) (*frameClient, error) {
 }
 
 // raw is the header of raw frames from A to B.
-func (s *site) raw(p *lab.Pair) header {
-	return rawHeader(wire.MAC(p.Ends[lab.A].MAC), wire.MAC(p.Ends[lab.B].MAC))
+func (s *site) raw(p *lab.Pair) header { return frameHeader(p, wire.EtherTypeDunlin) }
+
+// frameHeader is that of frames of an EtherType from A to B.
+func frameHeader(p *lab.Pair, t wire.EtherType) header {
+	return rawHeader(wire.MAC(p.Ends[lab.A].MAC), wire.MAC(p.Ends[lab.B].MAC), t)
 }
 
 // files are what a process needs that is to work a bare end.

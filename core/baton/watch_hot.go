@@ -76,6 +76,10 @@ func (w *Watch) State() State {
 	return State(s)
 }
 
+// Ack is the grant that the worker says that it took up last, as it is: only whether it is the
+// right one means anything.
+func (w *Watch) Ack() Word { return Word(w.line.ack.Load()) }
+
 // Look reads the line; the worker's core says word.
 func (w *Watch) Look(now core.Time, word Word) Sight {
 	l := w.line

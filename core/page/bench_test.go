@@ -10,7 +10,6 @@ import (
 type benchSet struct {
 	pages, shadows []Page
 	stream         []byte
-	ends           []int
 }
 
 func newBenchSet(c change) *benchSet {

@@ -14,10 +14,10 @@
 //
 //	index of the page << 16 | kind << 13 | bytes that follow
 //
-// All numbers are little-endian. Each content has exactly one encoding against a given shadow, and
-// the decoder refuses every other. It checks all of a page's encoding before it writes the first
-// byte, so a page is never half changed, and Apply checks all of a stream. The input must not
-// change while it is read: if it does, bytes of the one page may be wrong, or the decoder panics.
+// All numbers are little-endian. The decoder refuses kinds, lengths, bitmaps and orders that no
+// encoder makes. It checks all of a page's encoding before it writes the first byte, so a page is
+// never half changed, and Apply checks all of a stream. The input must not change while it is read:
+// if it does, bytes of the one page may be wrong, or the decoder panics.
 //
 // The form is the one of word-wise XBZRLE (as in virtual machine migration) with bitmaps instead of
 // run lengths: finding and applying changes then needs no decision for each byte.

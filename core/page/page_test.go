@@ -117,6 +117,40 @@ func TestLargestChange(t *testing.T) {
 	}
 }
 
+// As many words in as many lines as make exactly a page: the page is as short, and is sent.
+func TestWordsAsLongAsThePage(t *testing.T) {
+	shadow := heapPage(rand.New(rand.NewPCG(1, 2)))
+	page := shadow
+	data := bytes.Repeat([]byte{0xFF}, wordBytes+lines)
+	for i := range Bytes / wordBytes {
+		if i%(lineBytes/wordBytes) == 0 && i < 9*lineBytes/wordBytes {
+			data[wordBytes+i/wordBytes] = 0xFE
+			continue
+		}
+		setWord(&page, i, ^word(&shadow, i))
+		data = append(data, page[i*wordBytes:(i+1)*wordBytes]...)
+	}
+	if kind, n := roundTrip(t, &page, &shadow); kind != Raw {
+		t.Errorf("%v in %d bytes", kind, n)
+	}
+	if err := Decode(&shadow, Words, data); len(data) != Bytes || !errors.Is(err, ErrLength) {
+		t.Errorf("%d bytes of words: %v", len(data), err)
+	}
+}
+
+// A page whose lines are all alike is not zero for that.
+func TestEqualLinesAreNotZero(t *testing.T) {
+	for i := range lineBytes {
+		var page Page
+		for at := i; at < Bytes; at += lineBytes {
+			page[at] = 1
+		}
+		if IsZero(&page) {
+			t.Errorf("byte %d of each line is set", i)
+		}
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))

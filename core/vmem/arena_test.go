@@ -329,3 +329,49 @@ func TestAuditNotices(t *testing.T) {
 		}
 	}
 }
+
+// The one hole that meets the constraint is found behind many of its list that do not.
+func TestConstraintsSearchEverything(t *testing.T) {
+	for _, fit := range []Fit{InstantFit, BestFit} {
+		a := newArena(t, Config{Fit: fit}, 0, 64*100)
+		for range 100 {
+			if _, err := a.Alloc(64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Free(64*10, 64); err != nil { // the first to be freed is the last of its list
+			t.Fatal(err)
+		}
+		for i := uint64(13); i < 100; i += 2 {
+			if err := a.Free(64*i, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if at, err := a.AllocIn(64, Constraint{Align: 128}); err != nil || at != 640 {
+			t.Errorf("fit %d: %d, %v", fit, at, err)
+		}
+		if _, err := a.AllocIn(64, Constraint{Align: 128}); !errors.Is(err, ErrFull) {
+			t.Errorf("fit %d: %v", fit, err)
+		}
+	}
+}
+
+// What is behind the last object of a slab was never handed out.
+func TestFreeBehindTheLastObject(t *testing.T) {
+	a := newArena(t, Config{Caches: 3}, 0, 16) // a slab of 5 objects of 3, and 1
+	if _, err := a.Alloc(3); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Free(15, 3); !errors.Is(err, ErrDoubleFree) {
+		t.Error(err)
+	}
+	if err := a.Free(0, 2); !errors.Is(err, ErrWrongSize) {
+		t.Error(err)
+	}
+	if err := a.Free(0, 9); !errors.Is(err, ErrWrongSize) {
+		t.Error(err)
+	}
+	if err := a.Audit(); err != nil || a.Allocated() != 3 {
+		t.Error(err)
+	}
+}

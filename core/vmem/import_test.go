@@ -199,3 +199,46 @@ func TestFamily(t *testing.T) {
 		}
 	})
 }
+
+// Whatever an empty parent could satisfy, a child of any other quantum can import.
+func TestImportForConstraints(t *testing.T) {
+	for _, q := range []uint64{1, 8, 64, 512} {
+		for _, c := range []Constraint{
+			{},
+			{Align: 1024},
+			{Align: 1024, Phase: 512},
+			{Align: 32, Phase: 16},
+			{Align: 32, Phase: 16, NoCross: 32},
+			{Align: 8, NoCross: 32},
+			{NoCross: 64},
+			{Align: 16, Phase: 8, NoCross: 4096},
+			{Align: 2048, Phase: 8, NoCross: 16},
+			{Min: 5000, End: 9000},
+			{Align: 32, Phase: 16, Min: 5000, End: 9000},
+			{Align: 1024, Phase: 8, NoCross: 64, Min: 3000},
+		} {
+			importOne(t, q, 8, c)
+			if c.End == 0 && (c.NoCross == 0 || c.NoCross >= 3000) {
+				importOne(t, q, 3000, c)
+			}
+		}
+	}
+}
+
+// importOne allocates and frees size addresses by an import from a parent of quantum q, whose span
+// begins in the middle of most boundaries.
+func importOne(t *testing.T, q, size uint64, c Constraint) {
+	t.Helper()
+	all := run{6144, 1 << 16}
+	parent := newArena(t, Config{Quantum: q}, all.start, all.size)
+	a := newArena(t, Config{Quantum: 8, Parent: parent, ImportBytes: 100}, 0, 0)
+	at, err := a.AllocIn(size, c)
+	if err != nil || !all.within(at, size, 8, c) {
+		t.Errorf("parent's quantum %d, %d for %+v: %#x, %v", q, size, c, at, err)
+		return
+	}
+	if err := a.Free(at, size); err != nil || parent.Allocated() != 0 {
+		t.Errorf("parent's quantum %d, %d for %+v: %v, %d are lent", q, size, c, err,
+			parent.Allocated())
+	}
+}

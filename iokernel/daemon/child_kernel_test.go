@@ -46,6 +46,8 @@ func play(role, socket, name string, direct bool, args []string) error {
 	switch role {
 	case "echo":
 		return playEcho(socket, name, direct)
+	case "compute":
+		return playCompute(socket, name)
 	case "hostile":
 		return playHostile(socket, name, args[0], args[1:])
 	}

@@ -61,6 +61,7 @@ type Daemon struct {
 	nic       *xdp.Interface
 	queues    []*queue
 	dataplane *iokernel.Dataplane
+	lending   *lending // nil: no cores are lent
 	host      *core.Host
 	loop      *pin.Loop
 	steering  *steering
@@ -101,6 +102,9 @@ func Start(o Options) (_ *Daemon, err error) {
 		}
 	}()
 	if err := d.placeLoop(); err != nil {
+		return nil, err
+	}
+	if err := d.openLending(); err != nil {
 		return nil, err
 	}
 	// First, so that a second iokernel learns that it is one, and not that its ports are taken.
@@ -162,6 +166,9 @@ func (d *Daemon) buildDataplane() error {
 		return err
 	}
 	d.host = core.NewHost(d.dataplane)
+	if d.lending != nil {
+		d.host.Add(d.lending.scheduler) // behind it: what has just come is looked at at once
+	}
 	waiters := []pin.Waiter{runtimes{d.dataplane}}
 	for _, q := range d.queues {
 		waiters = append(waiters, q)
@@ -183,6 +190,9 @@ func (d *Daemon) run(ctx context.Context) {
 	})
 	d.start(func() { d.watch(ctx) })
 	d.start(func() { d.evict(ctx) })
+	if d.lending != nil {
+		d.start(func() { d.watchStuck(ctx) })
+	}
 	if d.metrics != nil {
 		d.start(func() { d.serveMetrics(ctx) })
 	}
@@ -251,7 +261,7 @@ func (d *Daemon) Close() error {
 		if d.loop != nil {
 			errs = append(errs, d.loop.Close()) // if it never ran
 		}
-		errs = append(errs, d.closeNetwork())
+		errs = append(errs, d.closeNetwork(), d.lending.close())
 	})
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("iokernel: close: %w", err)

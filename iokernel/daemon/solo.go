@@ -56,6 +56,8 @@ func (p *door) Neigh(addr netip.Addr) (control.MAC, bool, error) {
 	return r.MAC, r.Found, err
 }
 
+func (p *door) Threads(ids []int) error { return p.d.threads(p, ids) }
+
 func (p *door) Done() <-chan struct{} { return p.done }
 
 func (p *door) Wait() error {
