@@ -38,11 +38,18 @@ func (l *Ledger) Track(off, n int64) {
 	l.dropped.add(off, off+n)
 }
 
-// Untrack forgets a range.
-func (l *Ledger) Untrack(off, n int64) {
+// Ranges is how many ranges are accounted for that do not touch.
+func (l *Ledger) Ranges() int { return len(l.asked.spans) }
+
+// Untrack forgets a range, and says whether there was anything to forget.
+func (l *Ledger) Untrack(off, n int64) bool {
+	if !l.asked.touches(off, off+n) {
+		return false
+	}
 	l.asked.remove(off, off+n)
 	l.fresh.remove(off, off+n)
 	l.dropped.remove(off, off+n)
+	return true
 }
 
 // Drop says that a range was dropped.

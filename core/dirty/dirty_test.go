@@ -36,6 +36,12 @@ func TestSetModel(t *testing.T) {
 				got[i] = true
 			}
 		}
+		if any := slices.Contains(got[:], true); s.touches(from, to) != any {
+			t.Fatalf("touches [%d, %d): %v of %v", from, to, !any, s.spans)
+		}
+		if all := from < to && !slices.Contains(got[from:to], false); s.holds(from, to) != all && from < to {
+			t.Fatalf("holds [%d, %d): %v of %v", from, to, !all, s.spans)
+		}
 		for i := range got {
 			if in := want[i] && int64(i) >= from && int64(i) < to; got[i] != in {
 				t.Fatalf("within [%d, %d): byte %d is %v, want %v", from, to, i, got[i], in)
@@ -112,7 +118,9 @@ func TestImageModel(t *testing.T) {
 				}
 				l.Drop(page, count)
 			case 3:
-				l.Untrack(off, n)
+				if had := l.Untrack(off, n); had != tracked || l.Ranges() != 0 {
+					t.Fatalf("untracked: %v, want %v; %d are left", had, tracked, l.Ranges())
+				}
 				tracked = false
 			case 4:
 				l.Track(off, n)

@@ -68,3 +68,9 @@ func (s *set) holds(from, to int64) bool {
 	i := s.first(from + 1)
 	return i < len(s.spans) && s.spans[i].from <= from && to <= s.spans[i].to
 }
+
+// touches reports whether any of [from, to) is in the set.
+func (s *set) touches(from, to int64) bool {
+	i := s.first(from + 1)
+	return from < to && i < len(s.spans) && s.spans[i].from < to
+}

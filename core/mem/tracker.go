@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dunlin-io/dunlin/core/dirty"
 )
@@ -29,6 +30,7 @@ type Tracker struct {
 
 	mu     sync.Mutex
 	ledger dirty.Ledger
+	ranges atomic.Int64 // ledger.Ranges, so that nobody waits while nothing is tracked
 }
 
 // NewTracker returns a tracker of w, or an UnsupportedError. A window has one at most: two would
@@ -48,19 +50,34 @@ func (t *Tracker) Track(off, n int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ledger.Track(off, n)
+	t.ranges.Store(int64(t.ledger.Ranges()))
 	return nil
 }
 
+// Tracked reports whether all of a range is tracked.
+func (t *Tracker) Tracked(off, n int64) bool {
+	if t.ranges.Load() == 0 {
+		return n == 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ledger.Tracked(off, n)
+}
+
 // Untrack forgets a range, and disarms it: who has it next pays no faults for what was asked
-// before.
+// before. It costs next to nothing if the range is not tracked.
 func (t *Tracker) Untrack(off, n int64) error {
 	b, err := t.w.pages("untrack", off, n)
-	if err != nil || n == 0 {
+	if err != nil || t.ranges.Load() == 0 {
 		return err
 	}
 	t.mu.Lock()
-	t.ledger.Untrack(off, n)
+	had := t.ledger.Untrack(off, n)
+	t.ranges.Store(int64(t.ledger.Ranges()))
 	t.mu.Unlock()
+	if !had {
+		return nil
+	}
 	return failed("disarm", off, n, again(func() error { return disarm(t.w.user.fd, b) }))
 }
 
@@ -73,7 +90,7 @@ func (t *Tracker) Settle(off, n int64) {}
 // Drop gives pages back to the system, as Window.Drop, and remembers that for the next scan: the
 // kernel reports no page that is not there.
 func (t *Tracker) Drop(off, n int64) error {
-	if err := t.w.Drop(off, n); err != nil {
+	if err := t.w.Drop(off, n); err != nil || t.ranges.Load() == 0 {
 		return err
 	}
 	t.mu.Lock()

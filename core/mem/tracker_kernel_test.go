@@ -100,6 +100,9 @@ func TestScan(t *testing.T) {
 	if _, err := tracker.Scan(off, n, nil); !errors.Is(err, ErrNotTracked) {
 		t.Errorf("a scan of what nobody tracks: %v", err)
 	}
+	if tracker.Tracked(off, n) {
+		t.Error("it is tracked, and nobody asked")
+	}
 	w.Bytes()[off] = 1 // before it is tracked
 	steps := []struct {
 		name string
@@ -146,6 +149,12 @@ func TestScan(t *testing.T) {
 		if !slices.Equal(got, s.want) {
 			t.Errorf("%s: changes %v, want %v", s.name, got, s.want)
 		}
+		if !tracker.Tracked(off, n) || tracker.Tracked(off, n+pageBytes) {
+			t.Errorf("%s: other ranges are tracked than were asked for", s.name)
+		}
+	}
+	if err := tracker.Untrack(off, n); err != nil || tracker.Tracked(off, n) {
+		t.Errorf("untracked, and it still is, %v", err)
 	}
 }
 

@@ -122,7 +122,7 @@ func (w *Window) Protect(off, n int64, on bool) error {
 
 // Move moves what src holds to dst, n bytes each, without a copy where the kernel can, and drops
 // src. What dst held is gone, and what src has no page for reads as zero. Whoever tracks dst has to
-// take all of it for changed.
+// take all of it for changed. After an error nothing was moved.
 func (w *Window) Move(dst, src, n int64) error {
 	to, err := w.pages("move to", dst, n)
 	if err != nil {
@@ -141,7 +141,10 @@ func (w *Window) Move(dst, src, n int64) error {
 	rest := w.user.move(to, from)
 	// Not this kernel's, or a page that is shared or pinned: copy what is left.
 	copy(to[rest:], from[rest:])
-	return w.Drop(src, n)
+	if w.Drop(src, n) != nil { // for as long as it cannot be given back, it can be cleared
+		clear(from)
+	}
+	return nil
 }
 
 // Close gives the window back. Whoever holds ranges of it must have stopped using them.

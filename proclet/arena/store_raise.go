@@ -72,10 +72,15 @@ func (l *Local) Open(a *Arena, size int64, o Options) (Slot, error) {
 	return s, nil
 }
 
-// Shut ends an arena and destroys its slot.
+// Shut ends an arena, also for its tracker, and destroys its slot.
 func (l *Local) Shut(a *Arena, s Slot) error {
 	if err := l.check(a, s); err != nil {
 		return err
+	}
+	if a.tracker != nil {
+		if err := a.tracker.Untrack(s.Off(), s.Cap()); err != nil {
+			return err
+		}
 	}
 	dirty, populated := a.Dirty(), a.Populated()
 	a.Close()
@@ -96,6 +101,9 @@ func (l *Local) RaiseCap(a *Arena, s Slot, size int64) (Slot, error) {
 	a.memory = to.cell
 	if err := a.Moved(to.Bytes(), to.Off()); err != nil || a.tracker == nil {
 		return to, err
+	}
+	if k, ok := a.tracker.(interface{ Tracked(off, n int64) bool }); ok && !k.Tracked(from, n) {
+		return to, nil
 	}
 	if err := a.tracker.Untrack(from, n); err != nil {
 		return to, err

@@ -363,6 +363,83 @@ func TestWarmSlotsAllocateNothing(t *testing.T) {
 	auditStore(t, st)
 }
 
+// grown makes n slots that are populated as far as they can be.
+func grown(t failer, l *Local, n int) []Slot {
+	t.Helper()
+	slots := make([]Slot, n)
+	for i := range slots {
+		slots[i] = create(t, l, MinCap)
+		slots[i].cell.grow(MinCap)
+	}
+	return slots
+}
+
+// TestQuarterStays: a worker keeps idle what is a quarter of what it has, whatever its slack; then
+// the emptiest superblock goes, and with it what is live there.
+func TestQuarterStays(t *testing.T) {
+	st, _ := plainStore(t, 64<<20, StoreOptions{Slack: -1})
+	l := local(t, st)
+	slots := grown(t, l, 3*blockSlots)
+	const quarter = 3 * blockSlots / emptyPart
+	for i, s := range slots[:quarter] {
+		if err := l.Destroy(s, 1, MinCap); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(l.shelf.blocks); n != 3 || l.shelf.idle != int64(i+1)*MinCap {
+			t.Fatalf("%d slots are idle, %d superblocks and %d bytes were kept", i+1, n, l.shelf.idle)
+		}
+	}
+	left := slots[quarter].cell.block // of which all that was destroyed is
+	if err := l.Destroy(slots[2*blockSlots], 1, MinCap); err != nil {
+		t.Fatal(err)
+	}
+	if left.owner.Load() != &st.global || len(l.shelf.blocks) != 2 || st.global.idle != quarter*MinCap {
+		t.Errorf("the global heap has %d bytes, and the worker %d superblocks", st.global.idle,
+			len(l.shelf.blocks))
+	}
+	auditStore(t, st)
+	// What is destroyed there now, by whomever, is the global heap's, and is lent from there.
+	if err := l.Destroy(slots[quarter], 1, MinCap); err != nil {
+		t.Fatal(err)
+	}
+	if st.global.idle != (quarter+1)*MinCap {
+		t.Errorf("the global heap has %d bytes after another destroy", st.global.idle)
+	}
+	m := local(t, st)
+	if s := create(t, m, MinCap); s.Populated() != MinCap || left.owner.Load() != &m.shelf {
+		t.Errorf("another worker was lent a slot with %d bytes populated", s.Populated())
+	}
+	auditStore(t, st)
+}
+
+// TestOwnerThatSleeps: a worker makes slots and does nothing any more; another destroys them. What
+// stays populated is bounded all the same, and comes back to the first when it wakes up.
+func TestOwnerThatSleeps(t *testing.T) {
+	st, _ := plainStore(t, 256<<20, StoreOptions{Slack: 1 << 20, Global: 2 << 20})
+	sleeper, l := local(t, st), local(t, st)
+	slots := grown(t, sleeper, 2000)
+	for _, s := range slots {
+		if err := l.Destroy(s, 1, MinCap); err != nil {
+			t.Fatal(err)
+		}
+	}
+	auditStore(t, st)
+	n := st.Stats()
+	if bound := st.slack + st.most; n.Spare > bound || n.Spare < bound-2*MinCap || n.Sent != 2000 {
+		t.Errorf("%+v is left of %d bytes, want %d populated", n, 2000*MinCap, bound)
+	}
+	for range 2000 {
+		s := create(t, sleeper, MinCap)
+		if err := sleeper.Destroy(s, 1, MinCap); err != nil {
+			t.Fatal(err)
+		}
+	}
+	auditStore(t, st)
+	if n := st.Stats(); n.Sent != 0 || n.Spare > st.slack+st.most {
+		t.Errorf("after it woke up there is %+v", n)
+	}
+}
+
 // TestBlowUp is the producer and consumer of Hoard's paper, in its worst order: one worker makes
 // slots, another destroys them, and they take turns at being the producer.
 func TestBlowUp(t *testing.T) {
