@@ -1,12 +1,15 @@
 package arena
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/dunlin-io/dunlin/core/invariant"
 	"github.com/dunlin-io/dunlin/core/mem"
@@ -247,6 +250,76 @@ func TestTrackedArenaIsRaised(t *testing.T) {
 		t.Error(err)
 	}
 	auditStore(t, st)
+}
+
+// TestRecycledSlotsAreReported: slots go from owner to owner, tracked or not, scanned or not, written
+// to or not; each tracked owner's image is its slot, whatever the one before was tracked for.
+func TestRecycledSlotsAreReported(t *testing.T) {
+	st, w := kernelStore(t, 1<<30, StoreOptions{})
+	tracker, err := mem.NewTracker(w)
+	if err != nil {
+		t.Skip("this kernel cannot track writes: ", err)
+	}
+	l := local(t, st)
+	rapid.Check(t, func(t *rapid.T) {
+		for owner := range rapid.IntRange(1, 6).Draw(t, "owners") {
+			size := int64(MinCap) << rapid.IntRange(0, 1).Draw(t, "class")
+			s := create(t, l, size)
+			image := bytes.Repeat([]byte{0xEE}, int(size))
+			tracked := rapid.Bool().Draw(t, "tracked")
+			if tracked {
+				if err := tracker.Track(s.Off(), size); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w := &tenant{slot: s, mark: byte(owner + 1)}
+			for range rapid.IntRange(0, 4).Draw(t, "steps") {
+				switch rapid.IntRange(0, 2).Draw(t, "op") {
+				case 0:
+					w.write(t, rapid.Int64Range(0, size).Draw(t, "to"))
+				case 1:
+					if tracked {
+						follow(t, tracker, s, image)
+					}
+				case 2:
+					if err := tracker.Drop(s.Off(), size); err != nil {
+						t.Fatal(err)
+					}
+					w.dirty = 0
+				}
+			}
+			if tracked {
+				follow(t, tracker, s, image)
+				if err := tracker.Untrack(s.Off(), size); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.check(t)
+			if err := l.Destroy(s, w.dirty, s.Populated()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	auditStore(t, st)
+}
+
+// follow takes one report into an image, which must be the slot then.
+func follow(t failer, tracker Tracker, s Slot, image []byte) {
+	t.Helper()
+	changes, err := tracker.Scan(s.Off(), s.Cap(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		at := image[c.Off-s.Off():][:c.Len]
+		clear(at)
+		if !c.Dropped {
+			copy(at, s.Bytes()[c.Off-s.Off():])
+		}
+	}
+	if !bytes.Equal(image, s.Bytes()) {
+		t.Fatalf("slot at %#x is not what changes %v make of its image", s.Off(), changes)
+	}
 }
 
 // TestBlowUpOnThreads: one thread makes arenas and writes to them, another destroys them, as fast
