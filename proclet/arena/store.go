@@ -68,8 +68,10 @@ type StoreOptions struct {
 //	u >= a - slack   or   u >= (1 - 1/4) a
 //
 // or the emptiest superblocks go to the global heap, which keeps a bounded number of idle bytes and
-// gives the rest back to the system. What lies in an inbox is bounded as well. So however slots are
-// made and destroyed, and by whom, there are never more pages than a third above those of live
+// gives the rest back to the system. What lies in an inbox is bounded as well: more goes to the
+// loose slots, which any worker may lend again though their superblocks are others', as long as
+// they and the global heap are within its bound, and without pages beyond that. So however slots
+// are made and destroyed, and by whom, there are never more pages than a third above those of live
 // arenas, plus a constant for each worker and one for the store.
 //
 // Nobody ever reads what another owner left: a slot is zero when it is lent.
@@ -79,17 +81,18 @@ type Store struct {
 	mover  mover // the memory, if it can move pages
 	warm   int64
 	slack  int64
-	most   int64 // idle bytes of global
+	most   int64 // idle bytes of global and loose bytes together
 
 	guardMost  int64         // guardMost, but for tests
 	guarded    atomic.Int64  // slots that are inaccessible now
 	stubborn   atomic.Uint64 // times that the memory refused to drop or protect pages
 	globalIdle atomic.Int64  // global.idle, for those who do not hold the lock
-	surplus    atomic.Int64  // populated, of slots in inboxes that were full already
+	looseBytes atomic.Int64  // populated, of the loose slots; with globalIdle at most most
 
 	mu     sync.Mutex
 	space  *vmem.Arena
 	global shelf
+	loose  [slotClasses]*cell // slots that did not fit into an inbox: lent by whoever comes first
 	locals []*Local
 }
 
@@ -155,6 +158,7 @@ func (st *Store) Reap() (bytes int64) {
 // reap is Reap. The lock is held.
 func (st *Store) reap() (bytes int64) {
 	g := &st.global
+	bytes = st.tighten()
 	for i := len(g.blocks) - 1; i >= 0; i-- {
 		b := g.blocks[i]
 		bytes += st.dropIdle(g, b)

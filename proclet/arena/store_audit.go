@@ -17,7 +17,7 @@ type Use uint8
 const (
 	Vacant Use = iota // nobody's: no superblock lies there
 	Idle              // a free slot
-	Sent              // a slot that was destroyed, on its way to the owner of its superblock
+	Sent              // a slot that was destroyed: on its way to its superblock's owner, or loose
 	Live              // an arena's
 )
 
@@ -89,9 +89,14 @@ func (st *Store) allBlocks() (blocks []*superblock) {
 	return blocks
 }
 
-// allSent are the slots in inboxes.
+// allSent are the slots in inboxes and the loose ones.
 func (st *Store) allSent() map[*cell]bool {
 	sent := map[*cell]bool{}
+	for _, c := range st.loose {
+		for ; c != nil; c = c.next {
+			sent[c] = true
+		}
+	}
 	for _, l := range st.locals {
 		for _, c := range [...]*cell{l.shelf.inbox.head.Load(), l.waiting} {
 			for ; c != nil; c = c.next {
@@ -159,15 +164,15 @@ func (st *Store) Audit() error {
 			st.global.idle, st.globalIdle.Load(), st.most)
 	}
 	sent := st.allSent()
-	surplus := int64(0)
-	for c := range sent {
-		if c.surplus {
-			surplus += c.populated
+	loose := int64(0)
+	for _, c := range st.loose {
+		for ; c != nil; c = c.next {
+			loose += c.populated
 		}
 	}
-	if surplus != st.surplus.Load() {
-		return fmt.Errorf("arena: audit: %d bytes are surplus, it says %d", surplus,
-			st.surplus.Load())
+	if loose != st.looseBytes.Load() || loose+st.global.idle > st.most {
+		return fmt.Errorf("arena: audit: %d bytes are loose, it says %d, and with %d may have %d",
+			loose, st.looseBytes.Load(), st.global.idle, st.most)
 	}
 	for i, s := range st.shelves() {
 		if err := s.audit(sent); err != nil {

@@ -9,12 +9,11 @@ import (
 // and else to the owner of its superblock.
 type cell struct {
 	block     *superblock
-	next      *cell         // in an inbox
+	next      *cell         // in an inbox, or of the loose ones
 	populated int64         // bytes from the slot's start that have pages, at most
 	life      atomic.Uint32 // odd while the slot is live; each Create and Destroy adds one
 	index     uint8         // in the superblock
 	guarded   bool          // inaccessible, under the build tag invariants
-	surplus   bool          // counted in Store.surplus
 }
 
 // superblock is a run of slots of one class. Its shelf, apart from owner and grown, has the only
@@ -24,7 +23,7 @@ type superblock struct {
 	grown atomic.Int64          // populated by live slots and not counted yet; anybody adds
 	store *Store
 
-	free uint64 // a bit for each slot that is not live; those in an inbox count as live
+	free uint64 // a bit for each slot that is not live; those in an inbox or loose count as live
 	warm uint64 // of them, those that have pages
 	used int64  // populated bytes of live slots, as far as counted
 	idle int64  // populated bytes of free ones

@@ -34,11 +34,21 @@ func (s *shelf) remove(b *superblock) {
 	s.idle -= b.idle
 }
 
-// fetch finds a superblock with a free slot of a class, or makes one, and puts it on a shelf.
-func (st *Store) fetch(to *shelf, class int) (*superblock, error) {
+// fetch finds a loose slot of a class and makes it live, or a superblock with a free slot, which it
+// puts on a shelf: one with pages, or cold, or any, or a new one.
+func (st *Store) fetch(to *shelf, class int, cold *superblock) (*superblock, *cell, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if c := st.loose[class]; c != nil {
+		st.loose[class], c.next = c.next, nil
+		st.looseBytes.Add(-c.populated)
+		c.life.Store(c.life.Load() + 1)
+		return nil, c, nil
+	}
 	b := st.global.find(class)
+	if cold != nil && (b == nil || b.warm == 0) {
+		return cold, nil, nil
+	}
 	if b != nil {
 		st.global.remove(b)
 		st.globalIdle.Store(st.global.idle)
@@ -48,11 +58,56 @@ func (st *Store) fetch(to *shelf, class int) (*superblock, error) {
 			b, err = st.carve(class)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	to.insert(b)
-	return b, nil
+	return b, nil, nil
+}
+
+// loosen lets anybody lend a slot that was destroyed and has pages. If too many are loose, it takes
+// its pages instead, and the slot is the caller's to send on.
+func (st *Store) loosen(c *cell) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.shared()+c.populated > st.most {
+		st.strip(c)
+		return false
+	}
+	class := c.block.class
+	c.next, st.loose[class] = st.loose[class], c
+	st.looseBytes.Add(c.populated)
+	return true
+}
+
+// strip takes its pages from a slot that is on its way to its owner.
+func (st *Store) strip(c *cell) {
+	st.drop(c.start(), c.populated, 0)
+	c.block.grown.Add(-c.populated)
+	c.populated = 0
+}
+
+// tighten strips the loose slots and sends them to their owners. The lock is held.
+func (st *Store) tighten() (bytes int64) {
+	for class := range st.loose {
+		for c := st.loose[class]; c != nil; {
+			next := c.next
+			c.next = nil
+			bytes += c.populated
+			st.looseBytes.Add(-c.populated)
+			st.strip(c)
+			if owner := c.block.owner.Load(); owner != &st.global {
+				// Nobody retires while we hold the lock, and who has retired owns nothing.
+				owner.inbox.push(c)
+			} else if st.global.give(c); c.block.empty() && c.block.idle == 0 {
+				st.global.remove(c.block)
+				st.release(c.block)
+			}
+			c = next
+		}
+		st.loose[class] = nil
+	}
+	return bytes
 }
 
 // retire makes all that a worker has the global heap's, and closes its inbox. It returns the slots
@@ -64,7 +119,6 @@ func (st *Store) retire(l *Local) (foreign *cell) {
 	for c := s.inbox.close(); c != nil; {
 		next := c.next
 		s.inbox.bytes.Add(-c.populated)
-		st.settle(c)
 		if c.block.owner.Load() == s {
 			c.next = nil
 			s.give(c)
@@ -128,7 +182,7 @@ func (st *Store) accept(b *superblock) {
 // bound drops what the global heap has too much of, out of the superblock that it got last. The
 // lock is held.
 func (st *Store) bound(b *superblock) {
-	if st.global.idle > st.most {
+	if st.global.idle+st.looseBytes.Load() > st.most {
 		st.dropIdle(&st.global, b)
 	}
 	if b.empty() && b.idle == 0 {

@@ -3,7 +3,6 @@ package arena
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -252,8 +251,9 @@ func TestTrackedArenaIsRaised(t *testing.T) {
 	auditStore(t, st)
 }
 
-// TestRecycledSlotsAreReported: slots go from owner to owner, tracked or not, scanned or not, written
-// to or not; each tracked owner's image is its slot, whatever the one before was tracked for.
+// TestRecycledSlotsAreReported: slots go from owner to owner, tracked or not, scanned or not,
+// written to or not; each tracked owner's image is its slot, whatever the one before was tracked
+// for.
 func TestRecycledSlotsAreReported(t *testing.T) {
 	st, w := kernelStore(t, 1<<30, StoreOptions{})
 	tracker, err := mem.NewTracker(w)
@@ -380,7 +380,7 @@ func BenchmarkStore(b *testing.B) {
 		}
 		return err
 	}
-	buffer := make([]byte, MinCap)
+	buffer, pattern := make([]byte, MinCap), bytes.Repeat([]byte{0x5A}, PageBytes)
 	for _, c := range []struct {
 		name string
 		do   func() error
@@ -411,10 +411,10 @@ func BenchmarkStore(b *testing.B) {
 			if err != nil {
 				return err
 			}
-			setAll(s.Bytes())
+			setAll(s.Bytes(), pattern)
 			return l.Destroy(s, MinCap, MinCap)
 		}},
-		{"fill/64KiB", func() error { setAll(buffer); return nil }},
+		{"fill/64KiB", func() error { setAll(buffer, pattern); return nil }},
 		{"clear/64KiB", func() error { clear(buffer); return nil }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -431,17 +431,23 @@ func BenchmarkStore(b *testing.B) {
 // setAll writes every word.
 //
 //go:noinline
-func setAll(b []byte) {
-	for i := range b {
-		b[i] = 0x5A
+func setAll(b, from []byte) {
+	for len(b) > 0 {
+		b = b[copy(b, from):]
 	}
 }
 
-// BenchmarkBlowUp is a worker that makes 1,000 arenas of 64 KiB, which the next worker destroys,
-// and so on: bytes populated at most, and left when nothing is live, per byte live at most.
+// BenchmarkBlowUp is a worker that makes 1,000 arenas of 64 KiB, which another destroys: always the
+// same two, or in turns. Bytes populated at most, and left when nothing is live, per byte live at
+// most.
 func BenchmarkBlowUp(b *testing.B) {
-	for _, workers := range []int{1, 2, 8} {
-		b.Run(fmt.Sprintf("producer-consumer/%d", workers), func(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		workers int
+		turn    int // the next producer is so many further
+	}{{"alone", 1, 0}, {"producer-consumer/2", 2, 0}, {"turns/2", 2, 1}, {"turns/8", 8, 1}} {
+		workers := c.workers
+		b.Run(c.name, func(b *testing.B) {
 			st, _ := kernelStore(b, 1<<40, StoreOptions{})
 			locals := make([]*Local, workers)
 			for i := range locals {
@@ -471,7 +477,7 @@ func BenchmarkBlowUp(b *testing.B) {
 				}
 				n = st.Stats()
 				left = max(left, n.Used+n.Spare)
-				round++
+				round += c.turn
 			}
 			b.ReportMetric(float64(most)/float64(batch*MinCap), "most/live")
 			b.ReportMetric(float64(left)/float64(batch*MinCap), "left/live")

@@ -23,7 +23,7 @@ func (l *Local) shed() {
 	}
 	for s.crowded(l.store.slack) {
 		b := s.emptiest() // there is one: something is idle
-		if l.store.globalIdle.Load()+l.store.surplus.Load()+b.idle > l.store.most {
+		if l.store.shared()+b.idle > l.store.most {
 			l.store.dropIdle(s, b)
 			if !b.empty() {
 				continue
@@ -39,22 +39,27 @@ func (l *Local) vacate(b *superblock) {
 	l.store.putBack(b)
 }
 
-// refill gets a superblock with a free slot of a class.
-func (l *Local) refill(class int) (*superblock, error) {
+// refill gets a superblock with a free slot of a class, or a loose slot, which is live then. Cold
+// is what the worker has itself, without pages, or nil.
+func (l *Local) refill(class int, cold *superblock) (*superblock, *cell, error) {
 	if l.retired {
-		return nil, ErrRetired
+		return nil, nil, ErrRetired
 	}
 	for l.mail() { // before asking others: what they have sent
 		l.drain(drainMost)
-		if b := l.shelf.find(class); b != nil {
-			return b, nil
+		if b := l.shelf.find(class); b != nil && b.warm != 0 {
+			return b, nil, nil
 		}
 	}
-	b, err := l.store.fetch(&l.shelf, class)
-	if err != nil && l.Reap() > 0 { // perhaps it is in the way itself, with slots of other classes
-		b, err = l.store.fetch(&l.shelf, class)
+	cold = l.shelf.find(class) // what it was may have gone with what was drained
+	if cold != nil && l.store.shared() == 0 {
+		return cold, nil, nil
 	}
-	return b, err
+	b, c, err := l.store.fetch(&l.shelf, class, cold)
+	if err != nil && l.Reap() > 0 { // perhaps it is in the way itself, with slots of other classes
+		b, c, err = l.store.fetch(&l.shelf, class, nil)
+	}
+	return b, c, err
 }
 
 // drain takes back slots that other workers destroyed, most of them at most.
@@ -70,7 +75,6 @@ func (l *Local) drain(most int) {
 		c := l.waiting
 		l.waiting, c.next = c.next, nil
 		bytes += c.populated
-		l.store.settle(c)
 		if c.block.owner.Load() == &l.shelf {
 			l.accept(c)
 		} else {
@@ -83,7 +87,7 @@ func (l *Local) drain(most int) {
 	}
 }
 
-// send gives a destroyed slot to whoever owns its superblock.
+// send gives a destroyed slot to whoever owns its superblock, or to whoever comes first.
 func (l *Local) send(c *cell) {
 	for {
 		owner := c.block.owner.Load()
@@ -95,29 +99,21 @@ func (l *Local) send(c *cell) {
 			if l.store.takeBack(c) {
 				return
 			}
-		default:
-			if owner.inbox.bytes.Add(c.populated) > l.store.slack {
-				l.store.surplus.Add(c.populated)
-				c.surplus = true
-			}
-			if owner.inbox.push(c) {
-				return
-			}
-			// It retires: under the lock, which takeBack waits for, its superblocks become global.
-			owner.inbox.bytes.Add(-c.populated)
-			l.store.settle(c)
-			if l.store.takeBack(c) {
-				return
-			}
+			continue
 		}
-	}
-}
-
-// settle says that a slot is no longer in an inbox.
-func (st *Store) settle(c *cell) {
-	if c.surplus {
-		st.surplus.Add(-c.populated)
-		c.surplus = false
+		crowded := owner.inbox.bytes.Load()+c.populated > l.store.slack
+		if crowded && c.populated > 0 && l.store.loosen(c) {
+			return
+		}
+		owner.inbox.bytes.Add(c.populated)
+		if owner.inbox.push(c) {
+			return
+		}
+		// It retires: under the lock, which takeBack waits for, its superblocks become global.
+		owner.inbox.bytes.Add(-c.populated)
+		if l.store.takeBack(c) {
+			return
+		}
 	}
 }
 

@@ -26,14 +26,16 @@ func (l *Local) Create(size int64) (Slot, error) {
 	if l.mail() {
 		l.drain(drainMost)
 	}
-	b := l.shelf.find(class)
-	if b == nil {
+	b, c := l.shelf.find(class), (*cell)(nil)
+	if b == nil || b.warm == 0 {
 		var err error
-		if b, err = l.refill(class); err != nil {
+		if b, c, err = l.refill(class, b); err != nil {
 			return Slot{}, err
 		}
 	}
-	c := l.shelf.lend(b)
+	if c == nil {
+		c = l.shelf.lend(b)
+	}
 	if invariant.Enabled {
 		l.store.unguard(c)
 	}
@@ -106,14 +108,16 @@ func (st *Store) clean(c *cell, dirty, populated, keep int64) {
 func wholePages(n int64) int64 { return (n + PageBytes - 1) / PageBytes * PageBytes }
 
 // keep is how many bytes of a slot that is destroyed may stay populated: less than the class's warm
-// size only when whoever gets the slot has as much as it may have, and the global heap as well,
-// whose allowance serves for what lies in full inboxes too.
+// size only when whoever gets the slot has as much as it may have, and what all share as well.
 func (st *Store) keep(c *cell, owner, mine *shelf) int64 {
 	most := min(st.warm, slotBytes(int(c.block.class)))
 	switch {
 	case owner == mine, owner != &st.global && owner.inbox.bytes.Load()+most <= st.slack,
-		st.globalIdle.Load()+st.surplus.Load()+most <= st.most:
+		st.shared()+most <= st.most:
 		return most
 	}
 	return 0
 }
+
+// shared is how many bytes are kept for all workers.
+func (st *Store) shared() int64 { return st.globalIdle.Load() + st.looseBytes.Load() }
