@@ -28,6 +28,9 @@ func NewOwed(a *Arena) *Owed {
 
 // Collect adds what changed since the last call. After an error everything is owed.
 func (o *Owed) Collect() error {
+	for int64(len(o.pages))*64*PageBytes < o.arena.Cap() { // the cap was raised
+		o.pages, o.free = append(o.pages, ^uint64(0)), append(o.free, 0)
+	}
 	var err error
 	o.changes, err = o.arena.Changes(o.changes[:0])
 	if err != nil {
