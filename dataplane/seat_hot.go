@@ -25,7 +25,9 @@ const upkeepEvery = 64
 //     port had frames, at least one
 //   - a task of a sibling's queue, in turn with the ports
 //
-// A seat that found nothing to do looks after siblings that have a core as well.
+// A seat that found nothing to do looks after siblings that have a core as well. Their ports are in
+// need only between two turns of theirs, or while they are in a long task, or stopped; so it serves
+// one only if it was in need at two looks in a row, and does not race for each request.
 //
 // Tasks are stolen one at a time, the oldest. Half a queue at a time would cost fewer thefts, but
 // the thief would hold tasks that are older than what it left, for as long as the first of them
@@ -48,6 +50,7 @@ type Seat struct {
 	streak   uint32 // turns with work in a row
 	idle     uint32 // turns in a row that left its own port alone
 	next     uint32 // member to look at first
+	seen     uint64 // siblings with a core whose ports were in need at the last look
 	frames   int    // what is due to its own tasks after the last turn
 	here     bool
 	counts   SeatCounters
@@ -125,7 +128,7 @@ func (s *Seat) visit(now core.Time, whom, away uint64) (work int) {
 			if k == s.number {
 				work = s.serveOwn(now)
 			} else {
-				work = s.help(now, &s.team.members[k], away>>k&1 != 0)
+				work = s.help(now, k, away>>k&1 != 0)
 			}
 			if work > 0 {
 				s.next = (k + 1) & (MaxTeam - 1)
@@ -156,10 +159,13 @@ func (s *Seat) serveOwn(now core.Time) (work int) {
 	return work
 }
 
-// help lets a sibling's worker do a turn if its port is in need, or else runs a task of its queue.
-// Away says that its own thread does not look after what is told of it.
-func (s *Seat) help(now core.Time, m *member, away bool) (work int) {
-	if w := m.look(); m.wants(w) {
+// help lets sibling k's worker do a turn if its port is in need, or else runs a task of its queue.
+// Away says that its own thread has no core, and does not look after what is told of it.
+func (s *Seat) help(now core.Time, k uint32, away bool) (work int) {
+	m := &s.team.members[k]
+	if w := m.look(); !m.wants(w) {
+		s.seen &^= 1 << k
+	} else if s.turnsTo(k, away) {
 		s.begin(now)
 		work, ok := s.serve(now, m, w)
 		if ok {
@@ -186,6 +192,17 @@ func (s *Seat) help(now core.Time, m *member, away bool) (work int) {
 	s.frames = 1 // the next is its own
 	task.Run(s, now)
 	return 1
+}
+
+// turnsTo reports whether the seat serves sibling k, whose port is in need.
+func (s *Seat) turnsTo(k uint32, away bool) bool {
+	bit := uint64(1) << k
+	if away || s.seen&bit != 0 {
+		s.seen &^= bit
+		return true
+	}
+	s.seen |= bit
+	return false
 }
 
 // Next implements core.Poller: at once while Pending.

@@ -100,11 +100,29 @@ func TestBusySeatServesTheAbsent(t *testing.T) {
 	}
 	turns(here, 1) // back, and then in a long task
 	sides[1].deliverSome(1)
-	for range 8 {
+	for range 16 {
 		turn()
 	}
 	if sides[1].replies != 2 {
-		t.Error("nobody looked after a sibling for 16 turns")
+		t.Error("nobody looked after a sibling for 32 turns")
+	}
+}
+
+// An idle seat serves a port whose thread has a core if it is in need at two looks in a row, so that
+// it does not race for requests that the thread is about to take.
+func TestIdleSeatLooksTwice(t *testing.T) {
+	team, sides, _ := plainTeam(t, 2)
+	idle, here := team.Seat(0), team.Seat(1)
+	turns(here, 1)
+	for i := range 3 {
+		sides[1].deliverSome(1)
+		if turns(idle, 1) != 0 || !idle.Pending() || turns(here, 1) != 1 || turns(idle, 1) != 0 {
+			t.Fatalf("request %d was served by the idle sibling", i)
+		}
+	}
+	sides[1].deliverSome(1)
+	if turns(idle, 1) != 0 || turns(idle, 1) != 1 {
+		t.Error("a port that waits for its thread is not helped")
 	}
 }
 

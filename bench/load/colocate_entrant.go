@@ -1,6 +1,7 @@
 package load
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -238,6 +239,10 @@ func (c *colocation) timeline() *report.Timeline {
 	cores, err := c.daemon.Cores(timelineDecisions)
 	if err != nil || len(cores.Decisions) == 0 {
 		return nil
+	}
+	if os.Getenv("DBG") != "" {
+		b, _ := json.MarshalIndent(struct{ L, R, W any }{cores.Latencies, cores.Runtimes, cores.Wakes}, "", " ")
+		os.WriteFile(os.Getenv("DBG"), b, 0o644)
 	}
 	last := cores.Decisions[0].Age
 	first := cores.Decisions[len(cores.Decisions)-1].Age

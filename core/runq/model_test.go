@@ -67,7 +67,22 @@ type explorer struct {
 	variant variant
 	seen    map[model]bool
 	bad     string
-	trail   []string
+	trail   []event
+}
+
+// event is a step of a story. (Text is written when one ends badly: there are many.)
+type event struct {
+	who  int
+	what string // "" if there was nothing to do
+}
+
+func (x *explorer) story() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s after", x.bad)
+	for _, e := range x.trail {
+		fmt.Fprintf(&b, "\n\t%d %s", e.who, e.what)
+	}
+	return b.String()
 }
 
 // index is what an index becomes.
@@ -93,7 +108,7 @@ func (x *explorer) walk(m model) bool {
 				continue
 			}
 			quiet = false
-			x.trail = append(x.trail, fmt.Sprintf("%d %s", who, what))
+			x.trail = append(x.trail, event{who, what})
 			if x.bad != "" || !x.walk(n) {
 				return false
 			}
@@ -159,7 +174,7 @@ func (x *explorer) push(m *model, w *someone) string {
 			slot = &m.slots[(m.tail-1)%modelSize]
 		}
 		slot.task, w.at = task, atSince
-		return fmt.Sprintf("stores task %d", task)
+		return "stores the task"
 	case atSince:
 		w.at = atTail
 		if x.variant == tailEarly {
@@ -168,7 +183,7 @@ func (x *explorer) push(m *model, w *someone) string {
 			w.at = atIdle
 		}
 		slot.since = task
-		return fmt.Sprintf("stores the time of %d", task)
+		return "stores its time"
 	default:
 		m.tail = x.index(m.tail + 1)
 		w.at = atTask
@@ -255,7 +270,7 @@ func explore(v variant) *explorer {
 func TestNoOrderLosesATask(t *testing.T) {
 	x := explore(protocol)
 	if x.bad != "" {
-		t.Errorf("%s after\n\t%s", x.bad, strings.Join(x.trail, "\n\t"))
+		t.Errorf("%s", x.story())
 	}
 	t.Logf("%d states", len(x.seen))
 }
@@ -277,7 +292,7 @@ func TestSimplerProtocolsFail(t *testing.T) {
 			if x.bad == "" {
 				t.Fatalf("no story of %d states ends badly", len(x.seen))
 			}
-			t.Logf("%s after\n\t%s", x.bad, strings.Join(x.trail, "\n\t"))
+			t.Log(x.story())
 		})
 	}
 }

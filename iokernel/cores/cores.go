@@ -103,6 +103,7 @@ type seat struct {
 	failedAt core.Time
 	reason   policy.Reason
 	granted  bool // reason is that of the word
+	crossed  bool // ... and it took a wake across cores
 	grants   uint64
 
 	occupant int16     // whose time it is, by place, or policy.None
@@ -122,7 +123,8 @@ type Counters struct {
 	Reasons   [policy.Reasons]uint64
 	Demotions uint64
 	Stuck     uint64
-	HandOver  Histogram // from a grant until a pass sees it taken up
+	HandOver  Histogram // from a grant until a pass sees it taken up, by the core alone
+	Woken     Histogram // the same where it took a wake from here
 	Detection Histogram // how long a grant's work had been seen to wait
 }
 

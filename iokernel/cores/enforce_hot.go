@@ -69,6 +69,9 @@ func (s *Scheduler) enforce(now core.Time, c int, budget bool) (crossed bool) {
 		hands.Promote(c, owner)
 	}
 	woken := 0
+	if m&baton.Crossing != 0 {
+		seat.crossed = true
+	}
 	if m&baton.WakeOwner != 0 {
 		woken = hands.Wake(c, owner)
 	}
@@ -99,11 +102,32 @@ func (s *Scheduler) settle(now core.Time, c int) {
 		r.retime()
 	}
 	took := now - seat.lender.Since()
-	s.counts.HandOver.add(took)
-	// An eighth of the new one: a mean over the last ten or so, which one stall does not spoil.
-	s.handOver += (min(took, 100*core.Microsecond) - s.handOver) / 8
 	seat.failed = policy.None
+	if seat.crossed {
+		s.counts.Woken.add(took)
+		return
+	}
+	s.counts.HandOver.add(took)
+	s.handOver = towards(s.handOver, took)
 }
+
+// towards moves an estimate a little towards a sample, by a fixed part of itself, however far it is
+// away: that finds the median (Ma, Muthukrishnan and Sandler, "Frugal Streaming for Estimating
+// Quantiles", 2013), which no stall spoils.
+func towards(estimate, sample core.Time) core.Time {
+	step := max(estimate/estimateSteps, 1)
+	switch {
+	case sample > estimate:
+		return estimate + step
+	case sample < estimate:
+		return estimate - step
+	}
+	return estimate
+}
+
+// estimateSteps is in how many steps an estimate doubles, about. (guess: the speed of a machine
+// changes within thousands of hand-overs)
+const estimateSteps = 64
 
 // book gives the time since the last booking of a core to its occupant.
 func (s *Scheduler) book(now core.Time, k *seat) {

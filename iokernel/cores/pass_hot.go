@@ -132,7 +132,7 @@ func (s *Scheduler) grant(now core.Time, c int, o baton.Owner) {
 		}
 	}
 	k.lender.Granted(now, s.config.Page.Grant(c, o))
-	k.granted, k.idle, s.busy = false, false, true
+	k.granted, k.crossed, k.idle, s.busy = false, false, false, true
 }
 
 // plan says when the next pass is due.

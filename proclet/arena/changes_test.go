@@ -250,14 +250,14 @@ func TestSoftwareScan(t *testing.T) {
 			}
 		}
 	}
-	scan(Change{0, 16 * PageBytes, false})
+	scan(Change{Off: 0, Len: 16 * PageBytes})
 	scan()
 	memory.Bytes()[5*PageBytes] = 1
 	s.Wrote(5*PageBytes-1, 2)
-	scan(Change{4 * PageBytes, 2 * PageBytes, false})
-	scan(Change{4 * PageBytes, 2 * PageBytes, false}) // a view may still be out
+	scan(Change{Off: 4 * PageBytes, Len: 2 * PageBytes})
+	scan(Change{Off: 4 * PageBytes, Len: 2 * PageBytes}) // a view may still be out
 	s.Settle(0, 16*PageBytes)
-	scan(Change{4 * PageBytes, 2 * PageBytes, false})
+	scan(Change{Off: 4 * PageBytes, Len: 2 * PageBytes})
 	scan()
 	if err := s.Drop(4*PageBytes, 3*PageBytes); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,8 @@ func TestSoftwareScan(t *testing.T) {
 	memory.Bytes()[6*PageBytes] = 1
 	s.Wrote(6*PageBytes, 1)
 	s.Settle(0, 16*PageBytes)
-	scan(Change{4 * PageBytes, 2 * PageBytes, true}, Change{6 * PageBytes, PageBytes, false})
+	scan(Change{Off: 4 * PageBytes, Len: 2 * PageBytes, Dropped: true},
+		Change{Off: 6 * PageBytes, Len: PageBytes})
 	scan()
 	for _, c := range []struct{ off, n int64 }{
 		{1, PageBytes},
