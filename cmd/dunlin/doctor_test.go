@@ -10,6 +10,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/cmd/internal/exit"
 	"github.com/dunlin-io/dunlin/cmd/internal/machine"
+	"github.com/dunlin-io/dunlin/core/mem"
 	"github.com/dunlin-io/dunlin/iokernel/sensor"
 	"github.com/dunlin-io/dunlin/xdp"
 )
@@ -54,6 +55,20 @@ func TestJudges(t *testing.T) {
 		{judgeLockLimit(machine.Unlimited), verdictOK, "no limit"},
 		{judgeLockLimit(8 << 20), verdictWarn, "at most 8192 KiB; an iokernel locks 16384"},
 		{judgeLockLimit(64 << 20), verdictOK, "at most 65536 KiB"},
+
+		{judgeTracking(mem.Features{}), verdictOK, "by the kernel"},
+		{
+			judgeTracking(mem.Features{Moving: missing(mem.PageMove, unix.EINVAL, false)}), verdictNote,
+			"is copied: no UFFDIO_MOVE, which Linux has from 6.8 on",
+		},
+		{
+			judgeTracking(mem.Features{Tracking: missing(mem.WriteProtect, unix.EPERM, true)}),
+			verdictWarn, "in software, which each access to an arena pays for: no userfaultfd",
+		},
+		{
+			judgeTracking(mem.Features{Tracking: missing(mem.PageScan, unix.ENOTTY, false)}),
+			verdictWarn, "which Linux has from 6.7 on",
+		},
 
 		{judgeCPUs([]int{3}, ""), verdictWarn, "CPUs 3 allowed: iokernel and workers share it"},
 		{judgeCPUs([]int{0, 1}, ""), verdictNote, "sleeps when idle"},
@@ -118,6 +133,10 @@ func TestJudges(t *testing.T) {
 			t.Errorf("%s: %s with the fix %q", f.Check, f.Verdict, f.Fix)
 		}
 	}
+}
+
+func missing(f mem.Feature, err error, forbidden bool) error {
+	return &mem.UnsupportedError{Feature: f, Forbidden: forbidden, Err: err}
 }
 
 // pairedWith makes CPUs that many apart hyperthreads of one core; 0 makes none.
