@@ -110,8 +110,8 @@ func (a *Arena) point(slot []byte) {
 	h, base := lay(slot)
 	a.slot, a.head = slot, h
 	watch := a.tracker != nil
-	a.user = Heap{slot: base, part: &h.user, watch: watch, arena: a}
-	a.system = Heap{slot: base, part: &h.system, watch: watch, arena: a}
+	a.user = Heap{slot: base, part: &h.user, watch: watch, seed: h.seed, arena: a}
+	a.system = Heap{slot: base, part: &h.system, watch: watch, seed: h.seed, arena: a}
 	if watch {
 		a.user.settleFront()
 		a.system.settleFront()
@@ -138,9 +138,6 @@ func (a *Arena) System() *Heap { return &a.system }
 
 // Cap is the size of the slot in bytes.
 func (a *Arena) Cap() int64 { return 1 << a.head.capLog }
-
-// Seed is what hashes in this arena begin with.
-func (a *Arena) Seed() uint64 { return a.head.seed }
 
 // Extent is how many bytes from the slot's start mean anything: who moves an arena copies so many.
 func (a *Arena) Extent() int64 { return int64(a.head.user.bump) * unitBytes }

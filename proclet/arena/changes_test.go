@@ -9,8 +9,8 @@ import (
 	"github.com/dunlin-io/dunlin/core/invariant"
 )
 
-// world is a window with a few slots, one arena that is watched, and a copy of it that is kept up to
-// date by what the tracker reports.
+// world is a window with a few slots, one arena that is watched, and a copy of it that is kept up
+// to date by what the tracker reports.
 type world struct {
 	memory  *Plain
 	tracker *Software
@@ -189,8 +189,8 @@ func (w *world) actions() map[string]func(*rapid.T) {
 	}
 }
 
-// TestCopyFromChanges demands that what the reports name is enough: whatever happens between any two
-// scans, a copy that got the owed pages has the same image.
+// TestCopyFromChanges demands that what the reports name is enough: whatever happens between any
+// two scans, a copy that got the owed pages has the same image.
 func TestCopyFromChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
@@ -221,8 +221,8 @@ func TestUntoldWrite(t *testing.T) {
 	w.sync(t, 1<<30)
 }
 
-// What was dropped last is reported as dropped, what was written since as written, and what is clean
-// not at all.
+// What was dropped last is reported as dropped, what was written since as written, and what is
+// clean not at all.
 func TestSoftwareScan(t *testing.T) {
 	memory, err := NewPlain(16 * PageBytes)
 	if err != nil {

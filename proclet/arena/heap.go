@@ -8,11 +8,15 @@ type Heap struct {
 	slot  address
 	part  *part
 	watch bool // there is a tracker that wants to be told
+	seed  uint64
 	arena *Arena
 }
 
 // Arena is whose part this is.
 func (h *Heap) Arena() *Arena { return h.arena }
+
+// Seed is what hashes in this arena begin with.
+func (h *Heap) Seed() uint64 { return h.seed }
 
 // Live is how many bytes are in live blocks, with the 8 that each costs.
 func (h *Heap) Live() int64 { return int64(h.live()) * unitBytes }

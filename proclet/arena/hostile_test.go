@@ -97,8 +97,8 @@ func misuse(t failer, a *Arena, rng *rand.Rand) {
 	}
 }
 
-// vandalise writes through wild Refs, which may destroy what its own arena's lists say, and goes on:
-// that may end in a panic of ours, and nothing else.
+// vandalise writes through wild Refs, which may destroy what its own arena's lists say, and goes
+// on: that may end in a panic of ours, and nothing else.
 func vandalise(t failer, a *Arena, rng *rand.Rand) {
 	defer func() {
 		switch e := recover().(type) {

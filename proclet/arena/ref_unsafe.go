@@ -165,11 +165,20 @@ func (s Span[T]) Free(h *Heap) error { return s.ref.Free(h) }
 
 // View is the values, for reading; see Ref.Get.
 func (s Span[T]) View(h *Heap) []T {
-	units, ok := s.units()
-	if !ok || !h.holds(s.ref.l, units) {
+	p := h.part
+	at := uint64(uint32(s.ref.l)) // no calls in here: it must stay small enough to be inlined
+	end := at<<wordShift + s.n*uint64(unsafe.Sizeof(*new(T)))
+	if s.n > maxValues || at <= p.start || end > p.bump<<wordShift ||
+		invariant.Enabled && !s.owned(h) {
 		return s.none(h)
 	}
-	return unsafe.Slice((*T)(unsafe.Pointer(h.word(s.ref.l.at()))), s.n)
+	return unsafe.Slice((*T)(unsafe.Add(h.slot, at<<wordShift)), s.n)
+}
+
+// owned is Heap.owns for all values.
+func (s Span[T]) owned(h *Heap) bool {
+	units, ok := s.units()
+	return ok && h.owns(s.ref.l, units)
 }
 
 // Mut is View for writing: all of the values count as written. See MutRange.
@@ -205,8 +214,6 @@ func (s Span[T]) units() (uint64, bool) {
 }
 
 // none is the view of a Span that cannot be viewed: nothing if it is the empty one.
-//
-//go:noinline
 func (s Span[T]) none(h *Heap) []T {
 	if s.n == 0 {
 		return nil

@@ -85,7 +85,8 @@ func TestTypesWithPointers(t *testing.T) {
 	refused := func(err error, want string) {
 		t.Helper()
 		var bad *TypeError
-		if !errors.As(err, &bad) || !errors.Is(err, ErrType) || !strings.Contains(err.Error(), want) {
+		if !errors.As(err, &bad) || !errors.Is(err, ErrType) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q in it", err, want)
 		}
 	}
@@ -123,8 +124,8 @@ func TestTypesWithPointers(t *testing.T) {
 	}
 }
 
-// Refs of another arena or part, stale, interior and wild ones: Free refuses each, and access either
-// panics with a RefError or stays in the user part.
+// Refs of another arena or part, stale, interior and wild ones: Free refuses each, and access
+// either panics with a RefError or stays in the user part.
 func TestBadRefs(t *testing.T) {
 	a, b := newArena(t, MinCap, Options{Seed: 1}), newArena(t, MinCap, Options{Seed: 2})
 	pairs, h := MustRegister[pair](), a.User()

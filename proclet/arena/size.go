@@ -5,6 +5,13 @@ import (
 	"math/bits"
 )
 
+// maxValues is how many values of any type a slot can have. With MaxTypeBytes it keeps the bytes of
+// a Span, whatever it says, within 64 bits.
+const (
+	maxValues = MaxCap
+	_         = uint64(maxValues) * MaxTypeBytes
+)
+
 // checkSize turns a request into units.
 func checkSize(n int, each uint64, align int) (units uint64, err error) {
 	if align < 1 || align > PageBytes || align&(align-1) != 0 {

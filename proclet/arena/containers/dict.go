@@ -38,7 +38,7 @@ func (d *Dict[V]) find(h *arena.Heap, hash uint64, key string) (g *group[String,
 
 // Get is the value of a key, and whether there is one.
 func (d *Dict[V]) Get(h *arena.Heap, key string) (value V, ok bool) {
-	g, in := d.find(h, hashString(h.Arena().Seed(), key), key)
+	g, in := d.find(h, hashString(h.Seed(), key), key)
 	if g == nil {
 		return value, false
 	}
@@ -47,7 +47,7 @@ func (d *Dict[V]) Get(h *arena.Heap, key string) (value V, ok bool) {
 
 // MutAt is the value of a key, for writing, where it lies; nil if there is none.
 func (d *Dict[V]) MutAt(h *arena.Heap, key string) *V {
-	g, in := d.find(h, hashString(h.Arena().Seed(), key), key)
+	g, in := d.find(h, hashString(h.Seed(), key), key)
 	if g == nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (d *Dict[V]) MutAt(h *arena.Heap, key string) *V {
 
 // Put sets the value of a key.
 func (d *Dict[V]) Put(h *arena.Heap, key string, value V) error {
-	hash := hashString(h.Arena().Seed(), key)
+	hash := hashString(h.Seed(), key)
 	if g, in := d.find(h, hash, key); g != nil {
 		arena.Wrote(h, &g.slots[in])
 		g.slots[in].value = value
@@ -78,7 +78,7 @@ func (d *Dict[V]) Put(h *arena.Heap, key string, value V) error {
 
 // Delete removes a key. It reports whether it was there.
 func (d *Dict[V]) Delete(h *arena.Heap, key string) bool {
-	g, in := d.find(h, hashString(h.Arena().Seed(), key), key)
+	g, in := d.find(h, hashString(h.Seed(), key), key)
 	if g == nil {
 		return false
 	}
@@ -110,12 +110,12 @@ func (d *Dict[V]) All(h *arena.Heap) iter.Seq2[String, V] { return d.table.All(h
 
 // hashText hashes a key that lies in the arena.
 func hashText(h *arena.Heap, key *String) uint64 {
-	return hashBytes(h.Arena().Seed(), key.View(h))
+	return hashBytes(h.Seed(), key.View(h))
 }
 
 // hashPlain hashes a key that is what it looks like.
 func hashPlain[K comparable](h *arena.Heap, key *K) uint64 {
-	return hashKey(h.Arena().Seed(), key)
+	return hashKey(h.Seed(), key)
 }
 
 // checkPlain is checkKey for the keys of a Map.

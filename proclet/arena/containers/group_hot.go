@@ -44,25 +44,6 @@ func free(word uint64) uint64 { return ^word & highBits }
 // first is the number of the slot that the lowest bit of a match stands for.
 func first(match uint64) int { return bits.TrailingZeros64(match) >> 3 }
 
-// find is the slot of a key, or nil.
-func (g groups[K, V]) find(hash uint64, key K) *slot[K, V] {
-	at, control := split(hash)
-	mask := uint64(len(g) - 1)
-	for step := uint64(1); step <= mask+1; step++ { // triangular: meets each group once
-		group := &g[at&mask]
-		for match := matches(group.control, control); match != 0; match &= match - 1 {
-			if s := &group.slots[first(match)&(slots-1)]; s.key == key {
-				return s
-			}
-		}
-		if empties(group.control) != 0 {
-			return nil
-		}
-		at += step
-	}
-	return nil
-}
-
 // groups is a table: a power of two of groups.
 type groups[K comparable, V any] []group[K, V]
 

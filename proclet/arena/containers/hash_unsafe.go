@@ -23,9 +23,9 @@ func hashKey[K comparable](seed uint64, key *K) uint64 {
 	p := unsafe.Pointer(key)
 	switch size := unsafe.Sizeof(*key); size {
 	case 8:
-		return fold(fold(*(*uint64)(p)^seed, hashA)^hashB, hashA)
+		return fold(*(*uint64)(p)^seed, hashA)
 	case 4:
-		return fold(fold(uint64(*(*uint32)(p))^seed, hashA)^hashB, hashA)
+		return fold(uint64(*(*uint32)(p))^seed, hashA)
 	default:
 		return hashBytes(seed, unsafe.Slice((*byte)(p), size))
 	}

@@ -39,11 +39,7 @@ func (m *Map[K, V]) At(h *arena.Heap, key K) *V {
 
 // MutAt is the value of a key, for writing; nil if there is none.
 func (m *Map[K, V]) MutAt(h *arena.Heap, key K) *V {
-	table := groups[K, V](m.span.View(h))
-	if len(table) == 0 {
-		return nil
-	}
-	s := table.find(hashKey(h.Arena().Seed(), &key), key)
+	s := m.find(h, key)
 	if s == nil {
 		return nil
 	}
@@ -51,31 +47,40 @@ func (m *Map[K, V]) MutAt(h *arena.Heap, key K) *V {
 	return &s.value
 }
 
+// find is the slot of a key, or nil. It is written without calls: a processor waits for the memory
+// of several lookups at once if they are short.
 func (m *Map[K, V]) find(h *arena.Heap, key K) *slot[K, V] {
-	table := groups[K, V](m.span.View(h))
-	if len(table) == 0 {
-		return nil
+	g := m.span.View(h)
+	at, control := split(hashKey(h.Seed(), &key))
+	mask := uint64(len(g) - 1)
+	for step := uint64(1); step <= uint64(len(g)); step++ { // triangular: meets each group once
+		group := &g[at&mask]
+		for match := matches(group.control, control); match != 0; match &= match - 1 {
+			if s := &group.slots[first(match)&(slots-1)]; s.key == key {
+				return s
+			}
+		}
+		if empties(group.control) != 0 {
+			return nil
+		}
+		at += step
 	}
-	return table.find(hashKey(h.Arena().Seed(), &key), key)
+	return nil
 }
 
 // Put sets the value of a key.
 func (m *Map[K, V]) Put(h *arena.Heap, key K, value V) error {
-	hash := hashKey(h.Arena().Seed(), &key)
-	table := groups[K, V](m.span.View(h))
-	if len(table) > 0 {
-		if s := table.find(hash, key); s != nil {
-			arena.Wrote(h, s)
-			s.value = value
-			return nil
-		}
+	if s := m.find(h, key); s != nil {
+		arena.Wrote(h, s)
+		s.value = value
+		return nil
 	}
 	if m.left == 0 {
 		if err := m.grow(h, 1); err != nil {
 			return err
 		}
 	}
-	m.add(h, hash, key, value)
+	m.add(h, hashKey(h.Seed(), &key), key, value)
 	return nil
 }
 
@@ -101,7 +106,7 @@ func (m *Map[K, V]) Delete(h *arena.Heap, key K) bool {
 	if len(table) == 0 {
 		return false
 	}
-	at, in, ok := table.place(hashKey(h.Arena().Seed(), &key), key)
+	at, in, ok := table.place(hashKey(h.Seed(), &key), key)
 	if ok {
 		m.vacate(h, &table[at], in)
 	}
