@@ -11,6 +11,7 @@ import (
 	"github.com/dunlin-io/dunlin/core/mem"
 	"github.com/dunlin-io/dunlin/dataplane/transport/cluster"
 	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
+	"github.com/dunlin-io/dunlin/iokernel/config"
 	"github.com/dunlin-io/dunlin/iokernel/control"
 )
 
@@ -27,31 +28,52 @@ func (d *Daemon) openCluster() error {
 	if c.File == "" {
 		return nil
 	}
-	text, err := os.ReadFile(c.File)
+	signer, text, err := loadCluster(c)
 	if err != nil {
-		return fmt.Errorf("iokernel: cluster file: %w", err)
+		return fmt.Errorf("iokernel: %w", err)
+	}
+	page := os.Getpagesize()
+	file, err := mem.Publish("dunlin-cluster", (len(text)+page-1)/page*page)
+	if err != nil {
+		signer.Wipe()
+		return err
+	}
+	copy(file.Bytes, text)
+	d.signing = &identities{signer, file, len(text)}
+	d.log.Info("iokernel: signs who its runtimes are", "cluster", c.File, "host", c.Host)
+	return nil
+}
+
+// CheckCluster says whether a daemon could start with what c names.
+func CheckCluster(c *config.Cluster) error {
+	if c.File == "" {
+		return nil
+	}
+	signer, _, err := loadCluster(c)
+	if err == nil {
+		signer.Wipe()
+	}
+	return err
+}
+
+// loadCluster reads both files and looks whether they belong together.
+func loadCluster(c *config.Cluster) (s *cluster.Signer, text []byte, err error) {
+	if text, err = os.ReadFile(c.File); err != nil {
+		return nil, nil, fmt.Errorf("cluster.file: %w", err)
 	}
 	all, err := cluster.Parse(c.File, text)
 	if err != nil {
-		return fmt.Errorf("iokernel: cluster file: %w", err)
+		return nil, nil, fmt.Errorf("cluster.file: %w", err)
 	}
 	key, err := readHostKey(c.Key)
 	if err != nil {
-		return fmt.Errorf("iokernel: host key %s: %w", c.Key, err)
+		return nil, nil, fmt.Errorf("cluster.key: %s: %w", c.Key, err)
 	}
-	i := &identities{bytes: len(text)}
-	if i.signer, err = cluster.NewSigner(all, c.Host, key); err != nil {
-		return fmt.Errorf("iokernel: %s, %s: %w", c.File, c.Key, err)
+	if s, err = cluster.NewSigner(all, c.Host, key); err != nil {
+		clear(key)
+		return nil, nil, fmt.Errorf("cluster.host: %s and %s: %w", c.File, c.Key, err)
 	}
-	page := os.Getpagesize()
-	if i.file, err = mem.Publish("dunlin-cluster", (len(text)+page-1)/page*page); err != nil {
-		return err
-	}
-	copy(i.file.Bytes, text)
-	d.signing = i
-	d.log.Info("iokernel: signs for runtimes", "cluster", all.Name, "host", c.Host,
-		"hosts", len(all.Hosts))
-	return nil
+	return s, text, nil
 }
 
 func readHostKey(name string) (ed25519.PrivateKey, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/dataplane/transport/cluster"
 	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
+	"github.com/dunlin-io/dunlin/iokernel/config"
 )
 
 // clusterOf writes the files of a cluster of two hosts, and configures the first.
@@ -53,6 +54,10 @@ func clusterOf(t *testing.T) func(*Options) {
 func TestIdentity(t *testing.T) {
 	l := newLab(t, lab.PairOptions{})
 	configure := clusterOf(t)
+	var o Options
+	if configure(&o); CheckCluster(&o.Config.Cluster) != nil || CheckCluster(new(config.Cluster)) != nil {
+		t.Error("a good cluster, or none, does not pass the check")
+	}
 	for _, solo := range []bool{false, true} {
 		d := startDaemon(t, l, func(o *Options) { configure(o); o.Private = solo })
 		o := attach.Options{Name: "echo", Socket: d.Socket()}
@@ -117,9 +122,9 @@ func TestClusterMistakes(t *testing.T) {
 		spoil func(o *Options)
 		words []string
 	}{
-		{func(o *Options) { o.Config.Cluster.File += "x" }, []string{"cluster file", "no such file"}},
-		{func(o *Options) { o.Config.Cluster.File = o.Config.Cluster.Key }, []string{"cluster file"}},
-		{func(o *Options) { o.Config.Cluster.Key += "x" }, []string{"host key", "no such file"}},
+		{func(o *Options) { o.Config.Cluster.File += "x" }, []string{"cluster.file", "no such file"}},
+		{func(o *Options) { o.Config.Cluster.File = o.Config.Cluster.Key }, []string{"cluster.file"}},
+		{func(o *Options) { o.Config.Cluster.Key += "x" }, []string{"cluster.key", "no such file"}},
 		{
 			func(o *Options) {
 				o.Config.Cluster.Key = filepath.Join(filepath.Dir(o.Config.Cluster.Key), "beta")
@@ -133,12 +138,13 @@ func TestClusterMistakes(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			[]string{"host key", "mode is 0644", "chmod 0400"},
+			[]string{"cluster.key", "mode is 0644", "chmod 0400"},
 		},
 	} {
 		o := optionsFor(t, l)
 		configure(&o)
 		c.spoil(&o)
+		says(t, CheckCluster(&o.Config.Cluster), c.words...)
 		d, err := Start(o)
 		says(t, err, c.words...)
 		if d != nil {
