@@ -139,8 +139,8 @@ func (m *Machine) doneOwn(now core.Time, j *Job) {
 	}
 }
 
-// overtake drops a handshake of the peer's that was to take the place of an own one which is up now:
-// its initiator, hearing nothing, begins again.
+// overtake drops a handshake of the peer's that was to take the place of an own one which is up
+// now: its initiator, hearing nothing, begins again.
 func (m *Machine) overtake(own AttemptID) {
 	for _, a := range slices.Clone(m.in) {
 		if a.own == own {
