@@ -1,5 +1,5 @@
 // Command dunlin is everything that a user of dunlin types: an application to try (echo), what to
-// look at (doctor, status, capture, config), the keys of a cluster, and the benchmarks.
+// look at (doctor, status, capture, config), and the benchmarks.
 //
 // Each command has its file. What they share is the form of the output (output.go), the exit codes
 // (cmd/internal/exit) and the end: SIGINT or SIGTERM ends a command in order, a second one at once.
@@ -58,11 +58,12 @@ Applications attach to it and need no privilege; dunlin echo is one.
 		SilenceErrors: true, // run reports them
 		SilenceUsage:  true,
 	}
+	root.AddCommand(clusterCommand())
 	root.SetVersionTemplate("dunlin {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().VarP(new(format), "output", "o", "table or json")
 	root.AddCommand(echoCommand(), doctorCommand(), statusCommand(), captureCommand(),
-		configCommand(), clusterCommand(), benchCommand())
+		configCommand(), benchCommand())
 	markUsage(root)
 	return root
 }
