@@ -36,6 +36,7 @@ type Config struct {
 	Control           Control
 	Metrics           Metrics
 	Log               Log
+	Cluster           Cluster
 	Runtimes          []Runtime
 }
 

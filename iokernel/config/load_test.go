@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -128,6 +129,7 @@ func nested(key, value string) string {
 // default, and the origin says which it was.
 func TestPrecedence(t *testing.T) {
 	values := alternatives()
+	maps.Copy(values, clusterAlternatives())
 	for _, s := range Settings() {
 		t.Run(s.Key, func(t *testing.T) {
 			v, ok := values[s.Key]
@@ -141,6 +143,7 @@ func TestPrecedence(t *testing.T) {
 			if s.Key == "metrics.pprof" { // alone it makes no sense
 				file = strings.Replace(file, "metrics:\n", "metrics:\n  listen: :1\n", 1)
 			}
+			file += clusterRest(s.Key)
 			env, flag := []string{"PATH=/bin", s.Env() + "=" + v[1]}, map[string]string{s.Flag(): v[2]}
 			for _, test := range []struct {
 				name   string

@@ -150,6 +150,10 @@ func serviceSettings() []Setting {
 			func(c *Config) any { return &c.Metrics.Pprof },
 		},
 
+		{"cluster.file", "cluster file", func(c *Config) any { return &c.Cluster.File }},
+		{"cluster.host", "this host's name in it", func(c *Config) any { return &c.Cluster.Host }},
+		{"cluster.key", "this host's key file", func(c *Config) any { return &c.Cluster.Key }},
+
 		{"log.level", "info, debug, warn or error", func(c *Config) any { return &c.Log.Level }},
 		{"log.format", "text or json", func(c *Config) any { return &c.Log.Format }},
 	}

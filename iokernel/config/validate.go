@@ -59,6 +59,7 @@ func (c *Config) validate() problems {
 	}
 	c.validateRuntimes(&p)
 	c.validateShares(&p)
+	c.validateCluster(&p)
 	return p
 }
 

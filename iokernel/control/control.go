@@ -5,6 +5,8 @@
 //	Dial ─────────────── connect ───────────> Server: who is it? (SO_PEERCRED, groups, pidfd)
 //	Client.Attach ────── Hello ─────────────> Policy, then Handler.Attach
 //	              <───── Grant + files ──────
+//	Client.Certify ───── Certify ───────────> Certifier.Certify
+//	              <───── Certified + file ───
 //	Client.Neigh ─────── Neigh ─────────────> Handler.Neigh
 //	              <───── NeighReply ─────────
 //	Client.Threads ───── Threads ───────────> Handler.Threads

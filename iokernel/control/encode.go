@@ -25,6 +25,10 @@ func typeOf(m message) string {
 		return "hello"
 	case *Grant:
 		return "grant"
+	case *Certify:
+		return "certify"
+	case *Certified:
+		return "certified"
 	case *Refusal:
 		return "refusal"
 	case *Neigh:
@@ -55,6 +59,10 @@ func newMessage(name string) message {
 		return new(Hello)
 	case "grant":
 		return new(Grant)
+	case "certify":
+		return new(Certify)
+	case "certified":
+		return new(Certified)
 	case "refusal":
 		return new(Refusal)
 	case "neigh":

@@ -36,6 +36,8 @@ func messages() []message {
 			Loan: &LoanGrant{Class: "lc", Owner: 1, Cores: []int{1, 2}, Reserved: 1, Most: 2},
 			FDs:  []string{FileMemory, FileDoorbell, FileWorker(0), FileSocket(0)},
 		},
+		&Certify{Key: []byte{1, 2}},
+		&Certified{Certificate: []byte{3, 4}, ClusterBytes: 5},
 		&Refusal{Code: CodeDenied, Message: "no", Final: true},
 		&Neigh{Addr: netip.MustParseAddr("fd00::2")},
 		&NeighReply{Addr: netip.MustParseAddr("fd00::2"), MAC: MAC{1, 2, 3, 4, 5, 6}, Found: true},

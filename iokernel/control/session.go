@@ -139,6 +139,8 @@ func (s *Session) answer(ctx context.Context, h Handler, m message, attached *bo
 			return packet{}, Refuse(CodeOrder, "already attached; a connection carries one runtime")
 		}
 		return s.attach(ctx, h, *m, attached)
+	case *Certify:
+		return s.certify(ctx, h, m, *attached)
 	case *Neigh:
 		if !*attached {
 			return packet{}, Refuse(CodeOrder, "attach first")

@@ -86,6 +86,7 @@ func (h handler) Attach(_ context.Context, s *control.Session, hello control.Hel
 }
 
 func (h handler) Detach(s *control.Session, _ string) {
+	h.d.forgetIdentity(s)
 	if err := h.d.detach(s); err != nil {
 		h.d.log.Error("iokernel: detach", "err", err)
 	}

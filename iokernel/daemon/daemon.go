@@ -70,6 +70,7 @@ type Daemon struct {
 	server    *control.Server
 	metrics   *metrics.Server
 	evictions chan struct{} // of size 1: the Dataplane has some
+	signing   *identities   // nil: no cluster
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 	failed    chan error  // of size 1: why the daemon cannot go on
@@ -109,6 +110,9 @@ func Start(o Options) (_ *Daemon, err error) {
 	}
 	// First, so that a second iokernel learns that it is one, and not that its ports are taken.
 	if err := d.listen(); err != nil {
+		return nil, err
+	}
+	if err := d.openCluster(); err != nil {
 		return nil, err
 	}
 	if err := o.Inside(d.openNetwork); err != nil {
@@ -258,6 +262,7 @@ func (d *Daemon) Close() error {
 			d.metrics.Close() // Serve has closed it, unless it was never called
 		}
 		d.running.Wait()
+		errs = append(errs, d.closeCluster())
 		if d.loop != nil {
 			errs = append(errs, d.loop.Close()) // if it never ran
 		}
