@@ -32,7 +32,7 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 	}
 	in.Class, in.Reserved, in.Most = r.config.Class, r.config.Reserved, r.config.Most
 	in.Quantum, in.RequestBudget = r.config.Quantum, r.config.Budget
-	in.Able = len(s.seats)
+	in.Able, in.Misses = len(s.seats), r.misses.rate
 	if r.guest {
 		return
 	}

@@ -58,6 +58,7 @@ type Runtime struct {
 	revocations uint64
 	demotions   uint64
 	stuck       uint64
+	misses      misses
 }
 
 // still is how long a worker's loop may stand while it has its core, before that is counted.

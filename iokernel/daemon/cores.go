@@ -44,7 +44,7 @@ func (d *Daemon) Cores(decisions int) (control.Cores, error) {
 		}
 	})
 	r.Policy, r.Interval = d.o.Config.Cores.Policy.String(), d.o.Config.Cores.Interval
-	r.Runtimes = users
+	r.Runtimes, r.Sensors = users, d.lending.senses.list
 	return r, nil
 }
 

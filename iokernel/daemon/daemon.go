@@ -46,6 +46,8 @@ type Options struct {
 	Inside func(func() error) error
 	// Private leaves out control socket and metrics: for an iokernel inside an application.
 	Private bool
+
+	senses *senses // in tests; nil: this machine's
 }
 
 // Daemon is a running iokernel.
@@ -196,6 +198,7 @@ func (d *Daemon) run(ctx context.Context) {
 	d.start(func() { d.evict(ctx) })
 	if d.lending != nil {
 		d.start(func() { d.watchStuck(ctx) })
+		d.start(func() { d.sense(ctx) })
 	}
 	if d.metrics != nil {
 		d.start(func() { d.serveMetrics(ctx) })

@@ -1,9 +1,9 @@
 package daemon
 
 import (
-	"context"
-	"fmt"
+	"errors"
 	"os"
+	"sync/atomic"
 
 	"github.com/dunlin-io/dunlin/core/baton"
 	"github.com/dunlin-io/dunlin/core/mem"
@@ -21,7 +21,11 @@ type lending struct {
 	words     *mem.Memory
 	scheduler *cores.Scheduler
 	hands     *hands
-	stuck     chan struct{} // of size 1: a worker is
+	senses    *senses
+	offline   []bool               // by core, as the scheduler was told
+	users     atomic.Int32         // runtimes that are attached
+	stuck     chan struct{}        // of size 1: a worker is
+	said      map[string]*stuckLog // by runtime; under the daemon's mu
 }
 
 // openLending makes the baton page and the scheduler, if CPUs are to be lent. An iokernel inside an
@@ -36,8 +40,16 @@ func (d *Daemon) openLending() error {
 	if err != nil {
 		return err
 	}
-	l := &lending{cpus: cpus, words: words, stuck: make(chan struct{}, 1)}
+	l := &lending{
+		cpus: cpus, words: words, offline: make([]bool, len(cpus)),
+		stuck: make(chan struct{}, 1), said: map[string]*stuckLog{},
+	}
 	d.lending = l
+	if l.senses = d.o.senses; l.senses == nil {
+		if l.senses, err = openSenses(cpus); err != nil {
+			return err
+		}
+	}
 	page, err := baton.NewPage(words.Bytes, len(cpus))
 	if err != nil {
 		return err
@@ -45,6 +57,7 @@ func (d *Daemon) openLending() error {
 	l.hands = &hands{page: page, waker: pin.NewWaker(), log: d.log}
 	l.scheduler, err = cores.New(cores.Config{
 		Page: page, Policy: policyOf(c), Interval: c.Cores.Interval, Hands: l.hands,
+		Siblings: l.senses.siblings(cpus),
 		Deadlines: baton.Deadlines{
 			Yield: c.Cores.YieldDeadline, Stuck: c.Cores.StuckDeadline,
 		},
@@ -82,7 +95,7 @@ func (l *lending) close() error {
 	if l == nil {
 		return nil
 	}
-	return l.words.Close()
+	return errors.Join(l.senses.close(), l.words.Close())
 }
 
 // lends reports whether a runtime's cores come and go.
@@ -143,6 +156,7 @@ func (d *Daemon) openLoan(a *attachment, f *files) (err error) {
 		}
 	})
 	if err == nil {
+		l.users.Add(1)
 		a.grant.Loan.Owner = uint16(a.loan.Owner())
 	}
 	return err
@@ -205,52 +219,8 @@ func (d *Daemon) closeLoan(a *attachment) {
 	if a.loan != nil {
 		d.lending.scheduler.Detach(d.clock.Now(), a.loan)
 		d.lending.hands.close(a.loan.Owner())
+		d.lending.users.Add(-1)
 	}
-}
-
-// watchStuck reports workers that keep a core from passing on.
-func (d *Daemon) watchStuck(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-d.lending.stuck:
-		}
-		var list []cores.Stuck
-		d.loop.Do(func() {
-			next := d.lending.scheduler.NextStuck
-			for s, ok := next(); ok; s, ok = next() {
-				list = append(list, s)
-			}
-		})
-		for _, s := range list {
-			d.reportStuck(s)
-		}
-	}
-}
-
-func (d *Daemon) reportStuck(s cores.Stuck) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	cpu := d.lending.cpus[s.Core]
-	log := d.log.With("runtime", s.Runtime.Name(), "cpu", cpu)
-	for by, a := range d.attached {
-		if a.loan != s.Runtime {
-			continue
-		}
-		log = log.With("pid", a.peer.PID, "uid", a.peer.UID)
-		if t, ok := d.lending.hands.thread(s.Core, a.loan.Owner()); ok {
-			if state, err := t.State(); err == nil {
-				log = log.With("thread", t.ID(), "state", string(state))
-			}
-		}
-		if d.o.Config.Cores.EvictStuck && !a.cut {
-			a.cut = true
-			by.Evict(fmt.Sprintf("its worker on CPU %d did not pass the core on within %v", cpu,
-				config.FormatTime(d.o.Config.Cores.StuckDeadline)))
-		}
-	}
-	log.Error("iokernel: a worker does not pass its core on")
 }
 
 // errNoCores is the answer where nothing is lent.
