@@ -37,6 +37,9 @@ type Baton struct {
 	// Leave is called between two steps, on the loop's thread, when the CPU is lost and before the
 	// last look at the waiters before parking; nil: nothing.
 	Leave func()
+	// Ring tells whoever lends the CPU that the loop parks: he may sleep, and knows of nothing else
+	// when its next deadline is; nil: he looks.
+	Ring func()
 }
 
 func (b *Baton) check(cpu int) error {
@@ -125,6 +128,9 @@ func (l *Loop) rest(now core.Time) (bool, error) {
 	s.Line.Become(baton.Parked) // from here on, whoever has input for us grants us the CPU again
 	if s.Leave != nil {
 		s.Leave()
+	}
+	if s.Ring != nil {
+		s.Ring()
 	}
 	var err error
 	parked := !l.wanted(now)

@@ -70,7 +70,7 @@ func (rt *Runtime) baton(w *worker) *pin.Baton {
 	return &pin.Baton{
 		Cell: rt.loan.page.Cell(w.core), Line: rt.loan.load.Line(w.number),
 		Self:  baton.Owner(rt.loan.grant.Owner),
-		Leave: rt.loan.team.Seat(w.number).Leave,
+		Leave: rt.loan.team.Seat(w.number).Leave, Ring: rt.event.Signal,
 	}
 }
 

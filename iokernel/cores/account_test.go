@@ -36,7 +36,7 @@ func TestTimesAddUp(t *testing.T) {
 	aTime, bTime := r.s.Report(r.now, a.Runtime).Time, r.s.Report(r.now, b.Runtime).Time
 	r.detach(b)
 	r.run(100 * us)
-	var byName = map[string]core.Time{}
+	byName := map[string]core.Time{}
 	for _, c := range r.s.CoreReports(r.now) {
 		for _, o := range c.Times {
 			byName[o.Runtime] += o.Time

@@ -71,6 +71,7 @@ const defaultPrompt = core.Microsecond
 type Scheduler struct {
 	config   Config
 	prompt   core.Time
+	rests    bool // idle cores park: but for a policy that has dealt them out for good
 	seats    []seat
 	runtimes [policy.MaxRuntimes]*Runtime // by place; nil: free
 	count    int                          // of runtimes
@@ -160,6 +161,8 @@ func New(c Config) (*Scheduler, error) {
 		stuck: make([]Stuck, 0, n),
 	}
 	s.crew.scheduler = s
+	_, dealt := c.Policy.(*policy.Static)
+	s.rests = !dealt
 	for i := range s.seats {
 		s.seats[i] = seat{
 			lender: baton.NewLender(c.Deadlines, c.Page.Load(i)),

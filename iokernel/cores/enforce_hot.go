@@ -131,6 +131,9 @@ const estimateSteps = 64
 
 // book gives the time since the last booking of a core to its occupant.
 func (s *Scheduler) book(now core.Time, k *seat) {
+	if !s.begun {
+		return
+	}
 	if r := s.member(k.occupant); r != nil {
 		k.times[r.place] += now - k.since
 		r.time += now - k.since

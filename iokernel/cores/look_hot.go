@@ -91,7 +91,9 @@ func (s *Scheduler) lookAtCore(now core.Time, c int) {
 func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Core) {
 	in, seat := &s.snapshot.Runtimes[r.place], &s.seats[c]
 	sight := r.watches[c].Look(now, seat.lender.Word())
-	in.TaskDelay = max(in.TaskDelay, sight.Waited)
+	if sight.Queued > 0 {
+		in.TaskDelay = max(in.TaskDelay, sight.Waited, 1)
+	}
 	k.State, k.Owner, k.RequestAge = policy.Running, int16(r.place), sight.Worked
 	switch {
 	case sight.State == baton.Absent: // the loop has ended, and the process not yet
@@ -108,10 +110,10 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 	if r.config.Class == policy.BestEffort {
 		return
 	}
-	if sight.Worked > 0 {
+	if sight.Busy {
 		r.busy += min(now-s.last, s.config.Interval)
 	}
-	if sight.Worked > 0 || r.backlog.Waiting > 0 || sight.Waited > 0 {
+	if sight.Busy || r.backlog.Waiting > 0 || sight.Queued > 0 || now-seat.ownedAt < grace {
 		seat.idle = false
 		return
 	}
@@ -120,6 +122,10 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 	}
 	k.State, k.IdleAt = policy.Idle, seat.idleAt
 }
+
+// grace is how long a worker that has just taken its core up is not said to be idle: until it has
+// had a turn, in which it does what it was granted the core for. (guess: a hand-over)
+const grace = 5 * core.Microsecond
 
 // sate has BE runtimes whose workers found nothing to do want no more cores than they work on.
 func (s *Scheduler) sate() {

@@ -24,9 +24,31 @@ func (s *Scheduler) Poll(now core.Time) (work int) {
 	return s.pass(now)
 }
 
-// Next is at once while a core changes hands or could be needed elsewhere at any time, else when a
-// quantum ends or a timer of a runtime without a core is due.
-func (s *Scheduler) Next(core.Time) core.Time { return s.next }
+// Next is at once while a core changes hands or could be needed elsewhere at any time, or a frame
+// waits for a runtime without a core that came too soon after a pass; else when a quantum ends or a
+// timer of a runtime without a core is due.
+func (s *Scheduler) Next(now core.Time) core.Time {
+	if s.next > now && (s.starving() || s.parked()) {
+		return now
+	}
+	return s.next
+}
+
+// parked reports whether a worker that worked in the last pass has parked since. It has rung, but
+// too soon after that pass.
+func (s *Scheduler) parked() bool {
+	for c := range s.snapshot.Cores {
+		k := &s.snapshot.Cores[c]
+		if k.State != policy.Running {
+			continue
+		}
+		r := s.member(k.Owner)
+		if r != nil && !r.guest && r.watches[c].State() == baton.Parked {
+			return true
+		}
+	}
+	return false
+}
 
 // begin starts the clocks.
 func (s *Scheduler) begin(now core.Time) {
@@ -39,7 +61,7 @@ func (s *Scheduler) begin(now core.Time) {
 // starving reports whether frames wait for an LC runtime that has no core and gets none.
 func (s *Scheduler) starving() bool {
 	for _, r := range s.runtimes {
-		if r != nil && r.held == 0 && r.running &&
+		if r != nil && r.held == 0 && r.running && r.denials == 0 &&
 			r.config.Class == policy.LatencyCritical && r.config.Ports.Any() {
 			return true
 		}
@@ -66,10 +88,36 @@ func (s *Scheduler) pass(now core.Time) (work int) {
 			budget = false
 		}
 	}
-	work += len(s.actions)
+	work += len(s.actions) + s.rest(now)
 	s.last = now
 	s.plan(now)
 	return work
+}
+
+// restAfter is how long an LC core may be idle before it parks, whatever the policy: as long as
+// policy.Caladan has it. Beside an idle worker that polls the iokernel polls as well; under
+// policy.Static, which would wake it again, both do.
+const restAfter = core.Millisecond
+
+// rest parks cores that the policy has left idle for long.
+func (s *Scheduler) rest(now core.Time) (parked int) {
+	if !s.rests {
+		return 0
+	}
+	for i := range s.seats {
+		k := &s.seats[i]
+		if !k.idle || now-k.idleAt < restAfter || !k.lender.Settled() {
+			continue
+		}
+		a := policy.Action{
+			Kind: policy.Park, Reason: policy.ForRest, Core: int16(i), Runtime: policy.None,
+			From: int16(k.lender.Word().Owner()) - 1, Input: int64(now - k.idleAt),
+		}
+		s.act(now, &a)
+		s.enforce(now, i, false)
+		parked++
+	}
+	return parked
 }
 
 // pursue takes up what became of earlier grants.
@@ -153,37 +201,66 @@ func (s *Scheduler) plan(now core.Time) {
 			s.next = now // it may fall idle, be needed elsewhere, or be enough no more
 			return
 		case k.State == policy.Running && s.rivals(k.Owner):
-			s.next = min(s.next, k.OwnedAt+s.runtimes[k.Owner].config.Quantum)
+			quantum := s.runtimes[k.Owner].config.Quantum
+			over := k.OwnedAt + quantum
+			if over <= now { // and the policy did not think so
+				over = now + quantum
+			}
+			s.next = min(s.next, over)
 		}
 	}
-	s.next = min(s.next, s.timers(now))
+	s.next = min(s.next, s.timers(now), s.denied(now))
 }
+
+// denied is when to look again at runtimes with work that the policy gives no core: ever more
+// seldom, so that the iokernel may sleep beside one that never gets any.
+func (s *Scheduler) denied(now core.Time) core.Time {
+	next := core.Never
+	for _, r := range s.runtimes {
+		if r == nil || !r.running || r.guest {
+			continue
+		}
+		due := s.snapshot.Runtimes[r.place].NextTimer <= now
+		if r.held > 0 || r.backlog.Waiting == 0 && !due {
+			r.denials = 0
+			continue
+		}
+		next = min(next, now+s.config.Interval<<r.denials)
+		r.denials = min(r.denials+1, mostDenials)
+	}
+	return next
+}
+
+// mostDenials bounds the pause between two looks at such a runtime: 256 intervals.
+const mostDenials = 8
 
 func (s *Scheduler) critical(place int16) bool {
 	r := s.member(place)
 	return r != nil && r.config.Class == policy.LatencyCritical
 }
 
-// rivals reports whether another BE runtime could have the core of one.
+// rivals reports whether another BE runtime that has fewer cores could have one of this one's.
 func (s *Scheduler) rivals(place int16) bool {
+	owner := s.member(place)
 	for _, r := range s.runtimes {
-		if r != nil && r.running && r.place != int(place) &&
-			r.config.Class == policy.BestEffort && r.held < r.config.Most {
+		if r != nil && r.running && !r.sated && r.config.Class == policy.BestEffort &&
+			r.held < min(r.config.Most, owner.held) {
 			return true
 		}
 	}
 	return false
 }
 
-// timers is when the first timer of a runtime without a core is due.
+// timers is when the next timer of a runtime without a core is due.
 func (s *Scheduler) timers(now core.Time) core.Time {
 	next := core.Never
 	for i := range s.runtimes {
-		if r := s.runtimes[i]; r != nil && r.held == 0 {
-			next = min(next, s.snapshot.Runtimes[i].NextTimer)
+		due := s.snapshot.Runtimes[i].NextTimer
+		if r := s.runtimes[i]; r != nil && r.held == 0 && due > now {
+			next = min(next, due)
 		}
 	}
-	return max(next, now)
+	return next
 }
 
 // member is the runtime in a place, or nil.

@@ -48,6 +48,7 @@ type Runtime struct {
 	held    int         // cores that it works on or is about to; counted in each pass
 	backlog Backlog     // of the last pass
 	sated   bool        // BE: a worker has found nothing to do, and nothing has come since
+	denials uint        // passes in a row in which it had frames and no core
 	parting []core.Time // by core: when the worker, as it left, wanted it next
 	timer   core.Time   // the earliest of these
 

@@ -119,6 +119,9 @@ func (w *worker) step() {
 // sleep waits while the word is the one that was seen.
 func (w *worker) sleep(s baton.State) {
 	w.line.Become(s)
+	if s == baton.Parked {
+		w.team.rig.rings = true // whoever parks says so
+	}
 	if w.team.rig.page.Load(w.core) == w.party.Seen() {
 		w.asleep = true
 		return
