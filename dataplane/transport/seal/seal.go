@@ -55,7 +55,8 @@ const (
 )
 
 var (
-	_ [RefuseAfter - WantAfter]struct{} // there is time between wanting and refusing
+	_ [RefuseAfter - 2*WantAfter]struct{} // there is time between wanting and refusing
+	_ [2*WantAfter - RefuseAfter]struct{} // as Sender.Wants has it
 	_ [minPhase - 2*OldFor]struct{}
 )
 
@@ -68,12 +69,19 @@ type Keys struct {
 	// Insecure leaves frames as they are, with a tag of zeros, to measure what encryption costs.
 	// Anybody can then forge frames, and move the window.
 	Insecure bool
+	// Frames is how many frames a key seals at all, and half of that is when its lane wants the
+	// next; 0: RefuseAfter. A simulator has no time for so many.
+	Frames uint64
 }
 
 // Sender makes the sending end of a lane. Born is when the handshake ended.
 func (k *Keys) Sender(lane uint16, born core.Time) *Sender {
 	c := newChain(&k.Send, lane, k.Insecure)
-	s := &Sender{chain: c, aead: c.aead(), born: born, phaseSince: born, limit: RefuseAfter}
+	s := &Sender{chain: c, aead: c.aead(), born: born, phaseSince: born, each: k.Frames}
+	if s.each == 0 {
+		s.each = RefuseAfter
+	}
+	s.limit = s.each
 	return s
 }
 
@@ -108,10 +116,10 @@ func (w Want) String() string {
 // Wants says what s needs at time now.
 func (s *Sender) Wants(now core.Time) Want {
 	switch {
+	case s.counter+s.each/2 >= s.limit && now-s.phaseSince >= minPhase:
+		return WantPhase
 	case now-s.born >= MaxAge:
 		return WantHandshake
-	case s.counter+(RefuseAfter-WantAfter) >= s.limit && now-s.phaseSince >= minPhase:
-		return WantPhase
 	}
 	return WantNothing
 }
@@ -130,7 +138,7 @@ func (s *Sender) Rekey(now core.Time) {
 	s.aead = s.chain.aead()
 	s.phase++
 	s.phaseSince = now
-	s.limit = s.counter + RefuseAfter
+	s.limit = s.counter + s.each
 }
 
 // Wipe forgets the keys of s; it refuses from now on.

@@ -13,6 +13,7 @@ type Sender struct {
 	aead    cipher.AEAD // nil: wiped
 	counter uint64      // that Take gives out next
 	limit   uint64      // that the key never seals
+	each    uint64      // frames that a key seals at most
 	nonce   [nonceBytes]byte
 	phase   uint8
 	taken   bool // counter-1 was given out and has not sealed

@@ -1,0 +1,97 @@
+package transport
+
+import "fmt"
+
+// Audit counts everything and compares it with the books, for tests and simulators.
+func (e *Endpoint) Audit() error {
+	held, words := 0, 0
+	for i := range e.events.n {
+		held += cap(e.events.ring[(e.events.head+i)&(len(e.events.ring)-1)].buf)
+	}
+	held += cap(e.given.buf)
+	kept := 0
+	for i := range e.plain.n {
+		kept += cap(e.plain.ring[(e.plain.head+i)&(len(e.plain.ring)-1)].buf)
+	}
+	for _, s := range e.sessions {
+		if s == nil {
+			continue
+		}
+		live, mine := 0, 0
+		for _, l := range s.lanes {
+			n, bytes, err := l.audit()
+			if err != nil {
+				return fmt.Errorf("transport: session %#x lane %d: %w", uint64(s.id), l.number, err)
+			}
+			live, mine = live+n, mine+bytes
+			for _, o := range l.outs {
+				words += 8 * cap(o.words)
+			}
+			for _, in := range l.partials {
+				held, words = held+cap(in.buf), words+8*cap(in.words)
+			}
+		}
+		if live != s.live || mine != s.kept {
+			return fmt.Errorf("transport: session %#x: %d transfers with %d bytes, booked %d, %d",
+				uint64(s.id), live, mine, s.live, s.kept)
+		}
+		if s.held > e.peerBytes || s.held < 0 {
+			return fmt.Errorf("transport: session %#x holds %d bytes of %d", uint64(s.id), s.held,
+				e.peerBytes)
+		}
+		kept += mine
+	}
+	if held != e.in.used || kept != e.out.used || words != e.words.used {
+		return fmt.Errorf("transport: buffers of %d, %d, %d bytes are out, booked %d, %d, %d",
+			held, kept, words, e.in.used, e.out.used, e.words.used)
+	}
+	return nil
+}
+
+// audit returns how many transfers and requests of the lane live, and the bytes they keep.
+func (l *lane) audit() (live, kept int, err error) {
+	partial := 0
+	for _, o := range l.outs {
+		if o.state == outFree {
+			continue
+		}
+		live++
+		if o.owned {
+			kept += cap(o.buf)
+		}
+		if o.partial {
+			partial++
+		}
+	}
+	for i := range l.requests {
+		if l.requests[i].open {
+			live++
+		}
+	}
+	flying, losts, bytes := 0, 0, int64(0)
+	for i := range l.flight.ring {
+		switch s := &l.flight.ring[i]; s.state {
+		case sentFlying:
+			flying, bytes = flying+1, bytes+int64(s.bytes)
+			if s.counter < l.flight.oldest {
+				return 0, 0, fmt.Errorf("frame %d flies, the oldest is %d", s.counter,
+					l.flight.oldest)
+			}
+		case sentLost:
+			losts++
+		}
+	}
+	switch f := &l.flight; {
+	case flying != f.flying || bytes != f.bytes || losts != f.losts:
+		err = fmt.Errorf("%d frames with %d bytes fly and %d are lost, booked %d, %d, %d",
+			flying, bytes, losts, f.flying, f.bytes, f.losts)
+	case partial != l.partial:
+		err = fmt.Errorf("%d partial transfers, booked %d", partial, l.partial)
+	case l.used > l.limit && l.limit > 0:
+		err = fmt.Errorf("%d of %d credit used", l.used, l.limit)
+	case l.charged > l.granted || l.granted-l.charged > l.e.laneCredit:
+		err = fmt.Errorf("charged %d of %d granted, the lane has %d", l.charged, l.granted,
+			l.e.laneCredit)
+	}
+	return live, kept, err
+}

@@ -1,0 +1,224 @@
+package transport
+
+import "github.com/dunlin-io/dunlin/core"
+
+// Congestion control is Swift (Kumar et al., SIGCOMM 2020): a target delay, additive increase below
+// it, a decrease in proportion to the excess above it at most once a round trip, windows below one
+// frame by pacing. Three things differ.
+//
+//   - The target is the shortest round trip seen plus the time that one of our own frames takes at
+//     the rate we have: each flow keeps about one frame queued (as Vegas does; Brakmo and Peterson,
+//     1995), which plays the part of Swift's flow scaling. So a small call waits behind about one
+//     frame, and 64 senders into one queue behind one each.
+//   - The delay of a round is the least of its samples: a scheduler adds delay to some frames, a
+//     queue to all.
+//   - Loss alone is no sign of congestion unless it is more than half of what was sent: our links
+//     lose frames for other reasons (full rings, bad cables), a queue that overflows has shown
+//     itself by delay before, and what is sent again is exactly what was lost.
+const (
+	firstWindow = 32 << 10 // bytes; with jumbo frames firstFrames (RFC 6928 has ten of 1,500 B)
+	firstFrames = 4
+	mostWindow  = 16 << 20 // bytes: 10 Gb/s for 13 ms, beyond what maxFlight admits
+	// marginLeast is the least delay added to the floor: below it clocks decide.
+	marginLeast = core.Microsecond
+	// marginMost bounds it: beyond, windows go below one frame. Swift's fabric target range.
+	marginMost = 200 * core.Microsecond
+	// baseFor is for how long the shortest round trip counts: routes change. Longer than BBR's 10
+	// s, because we never empty the queue to look. (guess)
+	baseFor = 60 * core.Second
+	// leastShare is the smallest window as a fraction of a frame: 1/64, for 64 senders with a queue
+	// of one frame.
+	leastShare = 64
+	// smallFrame is the longest frame, in bytes, whose time on a cable is as good as none: 0.4 us
+	// at 10 Gb/s.
+	smallFrame = 512
+	// lossSample is how many frames a share of loss is judged on: of 64 frames, with 30 % lost,
+	// more than half are once in 3,000 times.
+	lossSample = 64
+	// shyFor is how long after a small transfer bulk keeps only a shyShare of a frame queued, and
+	// grows as much more slowly: the next small one should not find a frame before it. (guess)
+	shyFor   = core.Millisecond
+	shyShare = 4
+	// burstFor is the time that a sender who comes late makes up for, in frames sent at once; and
+	// at least burstFrames.
+	burstFor    = 10 * core.Microsecond
+	burstFrames = 2
+)
+
+// floor is the shortest delay of the last baseFor to twice that.
+type floor struct {
+	now, before core.Time
+	until       core.Time
+}
+
+func (b *floor) sample(now, d core.Time) {
+	if now >= b.until {
+		b.before, b.now, b.until = b.now, d, now+baseFor
+		return
+	}
+	b.now = min(b.now, d)
+}
+
+func (b *floor) least() core.Time {
+	if b.before != 0 {
+		return min(b.now, b.before)
+	}
+	return b.now
+}
+
+// congestion is the window of a lane, in bytes of frames.
+type congestion struct {
+	window  int64
+	saved   int64 // window before the last cut for a time-out; 0: nothing to undo
+	frame   int64 // bytes of a large frame
+	slow    bool  // start: the window doubles each round trip
+	limited bool  // the window held something back in this round
+	skip    bool  // the window was cut in the round before this
+	held    bool  // ... since the last frame of bulk
+
+	small, large floor // delays of frames up to smallFrame, and of nearly the largest
+
+	roundEnd    uint64    // the round ends when this frame is acknowledged
+	roundLeast  core.Time // of the samples in it; Never: none
+	roundMargin core.Time // room above the floor that they had; of the least
+	roundAcked  int       // frames of this and earlier rounds, until there are enough to judge
+	roundLost   int
+
+	paceAt   core.Time // when the next bulk frame may go
+	shyUntil core.Time
+}
+
+func (c *congestion) start(frame int) {
+	c.frame = int64(frame)
+	c.window = max(firstWindow, firstFrames*c.frame)
+	c.slow = true
+	c.roundLeast = core.Never
+}
+
+// resize takes another size of large frames: they take another time on the way.
+func (c *congestion) resize(frame int) {
+	c.frame = int64(frame)
+	c.large = floor{}
+	c.window = max(c.window, c.frame)
+	c.roundLeast = core.Never
+}
+
+// target is the delay that a flow of this window aims at over the given floor.
+func (c *congestion) target(now, b, rtt core.Time) core.Time {
+	margin := core.Time(c.frame * int64(rtt) / c.window)
+	if now < c.shyUntil {
+		margin /= shyShare
+	}
+	return b + min(max(margin, marginLeast), marginMost)
+}
+
+// seen takes a round trip, and returns those that it can be compared with: a frame's length is part
+// of its delay. Of lengths in between nothing is known: nil.
+func (c *congestion) seen(now, d core.Time, bytes int) (b *floor) {
+	switch {
+	case bytes <= smallFrame:
+		b = &c.small
+	case int64(bytes) >= c.frame-c.frame/8:
+		b = &c.large
+	default:
+		return nil
+	}
+	b.sample(now, d)
+	return b
+}
+
+// onSample takes a round trip of a frame of so many bytes, and the bytes that its acknowledgement
+// newly covered.
+func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
+	b := c.seen(now, d, bytes)
+	if b == nil || b == &c.small && c.limited {
+		return // beside bulk a small frame waits for the large one before it: that is no queue
+	}
+	t := c.target(now, b.least(), d)
+	if d < c.roundLeast {
+		c.roundLeast, c.roundMargin = d, t
+	}
+	if d > t {
+		return
+	}
+	if !c.limited {
+		return // nobody knows what the network would have done to more
+	}
+	switch {
+	case c.slow:
+		c.window += acked
+	case c.window >= c.frame:
+		more := c.frame * acked / c.window
+		if now < c.shyUntil {
+			more /= shyShare
+		}
+		c.window += more
+	default:
+		c.window += acked / 2
+	}
+	c.window = min(c.window, mostWindow)
+}
+
+// endRound judges a round when its last frame is acknowledged; next begins the following one.
+func (c *congestion) endRound(next uint64) {
+	switch {
+	case c.skip:
+		c.skip = false // these were sent before the cut
+	case c.roundLost+c.roundAcked >= lossSample && c.roundLost > c.roundAcked:
+		c.cut(c.window / 2)
+	case c.roundLeast != core.Never && c.roundLeast > c.roundMargin:
+		over := int64(c.roundLeast-c.roundMargin) * 8 / 10
+		d := int64(c.roundLeast)
+		c.cut(max(c.window-c.window*over/d, c.window/2))
+	}
+	c.roundEnd, c.roundLeast, c.saved = next, core.Never, 0
+	if c.roundLost+c.roundAcked >= lossSample {
+		c.roundAcked, c.roundLost = 0, 0
+	}
+	c.limited = false
+}
+
+func (c *congestion) cut(window int64) {
+	c.slow, c.skip = false, true
+	c.window = max(window, c.frame/leastShare)
+}
+
+// onTimeout forgets the window: everything in flight seems lost. next is the frame sent next: once
+// it has arrived, the time-out was right.
+func (c *congestion) onTimeout(next uint64) {
+	if c.saved == 0 {
+		c.saved = c.window
+	}
+	c.cut(min(c.window, c.frame))
+	c.roundEnd, c.roundLeast = next, core.Never
+}
+
+// onSpurious undoes that, because what seemed lost has arrived: the test of Eifel (RFC 3522), by
+// numbers that never repeat instead of time stamps.
+func (c *congestion) onSpurious() (undone bool) {
+	if c.saved == 0 {
+		return false
+	}
+	c.window = max(c.window, c.saved)
+	c.saved = 0
+	return true
+}
+
+// hold notes that the window held something back.
+func (c *congestion) hold() { c.limited, c.held = true, true }
+
+// admits reports whether the window has room for another bulk frame.
+func (c *congestion) admits(flying int64) bool {
+	return flying+min(c.window, c.frame) <= c.window || flying == 0
+}
+
+// paced moves the time of the next frame by one that was sent now.
+func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
+	gap := core.Time(int64(bytes) * int64(rtt) / c.window)
+	back := max(burstFor, burstFrames*gap)
+	if c.window < c.frame || c.held {
+		back = 0 // it was the window that held it up: frames follow the acknowledgements
+	}
+	c.held = false
+	c.paceAt = max(c.paceAt, now-back) + gap
+}

@@ -1,0 +1,212 @@
+package transport
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/dunlin-io/dunlin/core"
+)
+
+const tenGigabit = 1_250_000_000 // bytes per second
+
+// stream keeps writes of a megabyte under way from s into a region of another.
+type stream struct {
+	s      *side
+	id     SessionID
+	region RegionID
+	src    []byte
+	under  int
+	done   int
+}
+
+func (x *stream) feed(r *rig) {
+	for x.under < 3 {
+		o := r.order(x.id)
+		o.Deadline = core.Never
+		if _, err := x.s.e.Write(r.now, o, Target{Region: x.region, Stable: true}, x.src); err != nil {
+			r.t.Fatal(err)
+		}
+		x.under++
+	}
+}
+
+// startStream begins a stream from a to b.
+func startStream(r *rig, a, b *side) *stream {
+	r.t.Helper()
+	sa, sb := r.connect(a, b, 0)
+	region, err := b.e.Register(sb, make([]byte, 1<<20), RightWrite)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	x := &stream{s: a, id: sa, region: region, src: make([]byte, 1<<20)}
+	a.serve = func(s *side, ev Event) {
+		switch {
+		case ev.Kind == EventWritten && ev.Outcome == Done:
+			x.under--
+			x.done++
+			x.feed(r)
+		case ev.Kind == EventWritten:
+			r.t.Errorf("write: %+v", ev)
+		case ev.Kind == EventReply:
+			s.events = append(s.events, ev)
+		}
+	}
+	return x
+}
+
+// inPlace is how many bytes of the stream have arrived.
+func (x *stream) inPlace(to *side) (n int64) {
+	n = int64(x.done) << 20
+	for _, s := range to.e.sessions {
+		if s == nil {
+			continue
+		}
+		for _, l := range s.lanes {
+			for _, in := range l.partials {
+				if in.region == x.region {
+					n += int64(in.total - in.left*blockBytes)
+				}
+			}
+		}
+	}
+	return n
+}
+
+// incast has n senders fill one receiver and returns its goodput as a share of what its cable
+// carries, and each sender's bytes.
+func incast(t testing.TB, n, mtu int, queue core.Time, d core.Time) (share float64, each []int64, lost int) {
+	r := newRig(t)
+	b := r.add(func(c *Config) { c.MTU = mtu })
+	b.rate, b.queue = tenGigabit, queue
+	var streams []*stream
+	for range n {
+		a := r.add(func(c *Config) { c.MTU = mtu })
+		a.rate = tenGigabit
+		streams = append(streams, startStream(r, a, b))
+	}
+	for _, x := range streams {
+		x.feed(r)
+	}
+	r.run(d / 3)
+	before := make([]int64, n)
+	for i, x := range streams {
+		before[i] = x.inPlace(b)
+	}
+	start := r.now
+	r.run(d)
+	total := int64(0)
+	for i, x := range streams {
+		each = append(each, x.inPlace(b)-before[i])
+		total += each[i]
+	}
+	return float64(total) / (float64(tenGigabit) * float64(r.now-start) / 1e9), each, b.overflow
+}
+
+// TestB10IncastKeepsGoodput has 64 senders fill one cable, whose switch has a queue without end, one
+// of 200 us, and one of 50 us.
+func TestB10IncastKeepsGoodput(t *testing.T) {
+	for _, mtu := range []int{1500, 9000} {
+		carries := float64(mtu-HeaderBytes-TagBytes-writeBytes-pingBytes) / float64(mtu+14)
+		for _, queue := range []core.Time{0, 200 * core.Microsecond, 50 * core.Microsecond} {
+			share, _, lost := incast(t, 64, mtu, queue, 10*core.Millisecond)
+			t.Logf("MTU %d, queue %d us: %.1f %% of %.1f %%, %d frames lost", mtu, queue/1000,
+				100*share, 100*carries, lost)
+			if share < 0.90*carries {
+				t.Errorf("MTU %d, queue %d us: %.1f %% of what the cable carries", mtu, queue/1000,
+					100*share/carries)
+			}
+		}
+	}
+}
+
+// TestB10FlowsShareFairly: of two and of eight senders none gets less than a fifth of its share,
+// where the queue loses nothing.
+func TestB10FlowsShareFairly(t *testing.T) {
+	for _, n := range []int{2, 8} {
+		_, each, _ := incast(t, n, 9000, 0, 20*core.Millisecond)
+		slices.Sort(each)
+		total := int64(0)
+		for _, v := range each {
+			total += v
+		}
+		if each[0]*int64(n)*5 < total {
+			t.Errorf("%d senders: %v", n, each)
+		}
+	}
+}
+
+// TestB10IdleRestartDoesNotBurst: after a second of silence frames are as far apart as before.
+func TestB10IdleRestartDoesNotBurst(t *testing.T) {
+	r := newRig(t)
+	a, b := r.add(nil), r.add(nil)
+	a.rate, b.rate = tenGigabit, tenGigabit
+	x := startStream(r, a, b)
+	x.feed(r)
+	r.run(10 * core.Millisecond)
+	a.serve = func(*side, Event) {}
+	r.run(core.Second)
+	sent := 0
+	r.watch = func(from *side, frame []byte) []byte {
+		if from == a && len(frame) > 1000 {
+			sent++
+		}
+		return frame
+	}
+	x.under = 0
+	x.feed(r)
+	r.drain(a)
+	if sent > burstFrames+1 {
+		t.Errorf("%d frames at once", sent)
+	}
+}
+
+func percentile(v []core.Time, p float64) core.Time {
+	slices.Sort(v)
+	return v[min(int(float64(len(v))*p), len(v)-1)]
+}
+
+// calls makes n calls one after another and returns their round trips.
+func calls(r *rig, a *side, id SessionID, n int) (took []core.Time) {
+	for i := range n {
+		start := r.now
+		o := r.order(id)
+		o.Tag = uint64(i)
+		if _, err := a.e.Call(r.now, o, make([]byte, 64)); err != nil {
+			r.t.Fatal(err)
+		}
+		a.await(EventReply)
+		took = append(took, r.now-start)
+		r.run(core.Time(i*37%1000) * 30) // not in step with the frames of bulk
+	}
+	return took
+}
+
+// TestSmallCallBesideBulk: a full-rate write on the same session costs a small call at most the time
+// of four of its frames at p95, and of five at p99.
+func TestSmallCallBesideBulk(t *testing.T) {
+	for _, mtu := range []int{1500, 9000} {
+		r := newRig(t)
+		a, b := r.add(func(c *Config) { c.MTU = mtu }), r.add(func(c *Config) { c.MTU = mtu })
+		a.rate, b.rate = tenGigabit, tenGigabit
+		x := startStream(r, a, b)
+		b.serve = echo
+		r.run(core.Millisecond)
+		alone := calls(r, a, x.id, 200)
+		x.feed(r)
+		r.run(5 * core.Millisecond)
+		before, start := x.inPlace(b), r.now
+		beside := calls(r, a, x.id, 400)
+		rate := float64(x.inPlace(b)-before) * 1e9 / float64(r.now-start)
+		frame := core.Time(int64(mtu+14) * 1e9 / tenGigabit)
+		base := percentile(alone, .99)
+		t.Logf("MTU %d: alone p99 %d ns, beside p50 %d, p95 %d, p99 %d, a frame %d; bulk %.0f MB/s",
+			mtu, base, percentile(beside, .5), percentile(beside, .95), percentile(beside, .99),
+			frame, rate/1e6)
+		if percentile(beside, .95) > base+4*frame || percentile(beside, .99) > base+5*frame {
+			t.Errorf("MTU %d: too late", mtu)
+		}
+		if rate < 0.7*tenGigabit {
+			t.Errorf("MTU %d: bulk at %.0f MB/s beside calls", mtu, rate/1e6)
+		}
+	}
+}
