@@ -21,6 +21,10 @@ type PairOptions struct {
 	NoIPv6       bool // no IPv6 on either end, not even the protocol
 	Neighbours   bool // permanent neighbour entries for the other end's addresses
 	NoTxChecksum bool // the stack computes checksums itself: by default veth leaves them blank
+
+	// Bare ends have no addresses and no IPv6: the stack behind them answers nothing. What reads
+	// their frames stands in the middle of something longer (bench/lab/wire).
+	Bare [2]bool
 }
 
 // End is one end of a pair.
@@ -28,8 +32,8 @@ type End struct {
 	Name  string
 	Index int // of the interface, in its namespace
 	MAC   [6]byte
-	IPv4  netip.Addr
-	IPv6  netip.Addr // not valid with NoIPv6
+	IPv4  netip.Addr // not valid with Bare
+	IPv6  netip.Addr // not valid with Bare or NoIPv6
 }
 
 // Pair is a veth pair, an end on each side.
@@ -129,8 +133,10 @@ func (p *Pair) prepare(side Side) error {
 	}
 	e := End{Name: name, Index: link.Attrs().Index}
 	copy(e.MAC[:], link.Attrs().HardwareAddr)
-	e.IPv4 = netip.AddrFrom4([4]byte{10, byte(p.o.Subnet), 0, byte(side) + 1})
-	if !p.o.NoIPv6 {
+	if !p.o.Bare[side] {
+		e.IPv4 = netip.AddrFrom4([4]byte{10, byte(p.o.Subnet), 0, byte(side) + 1})
+	}
+	if p.speaksIPv6(side) {
 		e.IPv6, err = netip.ParseAddr(fmt.Sprintf("fd%d::%d", p.o.Subnet, side+1))
 		if err != nil {
 			return err
@@ -138,7 +144,7 @@ func (p *Pair) prepare(side Side) error {
 	}
 	p.Ends[side] = e
 	return p.lab.In(side, func() error {
-		if p.o.NoIPv6 {
+		if !p.speaksIPv6(side) {
 			if err := sysctl("ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
 				return err
 			}
@@ -149,6 +155,8 @@ func (p *Pair) prepare(side Side) error {
 		return nil
 	})
 }
+
+func (p *Pair) speaksIPv6(side Side) bool { return !p.o.NoIPv6 && !p.o.Bare[side] }
 
 func (p *Pair) awaitCarrier(side Side) error {
 	for start := time.Now(); ; time.Sleep(settlePoll) {
@@ -171,6 +179,9 @@ func (p *Pair) address() error {
 	var reports [2]uint64
 	for _, side := range []Side{A, B} {
 		e := p.Ends[side]
+		if p.o.Bare[side] {
+			continue
+		}
 		if err := p.addAddress(side, e.IPv4, ipv4Bits, 0); err != nil {
 			return err
 		}
@@ -192,6 +203,9 @@ func (p *Pair) address() error {
 		return nil
 	}
 	for _, side := range []Side{A, B} {
+		if p.o.Bare[side] {
+			continue
+		}
 		err := p.lab.In(side, func() error { return awaitListenerReports(reports[side]) })
 		if err != nil {
 			return err

@@ -53,6 +53,14 @@ func (l *Loop) Add(c Component) ID {
 // Now is the present.
 func (l *Loop) Now() core.Time { return l.now }
 
+// Next is when the next event happens, core.Never if none is posted.
+func (l *Loop) Next() core.Time {
+	if len(l.queue) == 0 {
+		return core.Never
+	}
+	return l.queue[0].At
+}
+
 // Hash is that of all events so far.
 func (l *Loop) Hash() uint64 { return l.hash }
 
@@ -91,6 +99,9 @@ const (
 	fnvOffset = 0xcbf29ce484222325
 	fnvPrime  = 0x100000001b3
 )
+
+// Mix takes something into the hash that its events do not show, such as the bytes of a frame.
+func (l *Loop) Mix(v uint64) { l.mix(v) }
 
 func (l *Loop) mix(v uint64) {
 	h := (l.hash ^ v) * fnvPrime

@@ -61,12 +61,12 @@ Applications attach to it and need no privilege; dunlin echo is one.
 		SilenceErrors: true, // run reports them
 		SilenceUsage:  true,
 	}
-	root.AddCommand(clusterCommand())
 	root.SetVersionTemplate("dunlin {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().VarP(new(format), "output", "o", "table or json")
 	root.AddCommand(echoCommand(), runCommand(), doctorCommand(), statusCommand(),
-		coresCommand(), topCommand(), captureCommand(), configCommand(), benchCommand())
+		coresCommand(), topCommand(), captureCommand(), configCommand(), clusterCommand(),
+		benchCommand(), labCommand(), simCommand())
 	markUsage(root)
 	return root
 }

@@ -6,33 +6,6 @@ import (
 	"github.com/dunlin-io/dunlin/core"
 )
 
-// without is c less one fault.
-func without(c Config, k Kind) Config {
-	switch k {
-	case KindCut:
-		c.Cut = Outage{}
-	case KindBurst:
-		c.Burst = Burst{}
-	case KindLoss:
-		c.Loss = 0
-	case KindDuplicate:
-		c.Duplicate = Duplicate{}
-	case KindReorder:
-		c.Reorder = Reorder{}
-	case KindCorrupt:
-		c.Corrupt = 0
-	case KindTruncate:
-		c.Truncate = Truncate{}
-	case KindClog:
-		c.Clog = Outage{}
-	case KindReplay:
-		c.Replay = Replay{}
-	case KindTail:
-		c.Delay.TailProbability = 0
-	}
-	return c
-}
-
 // scaled is c with the probability of one fault multiplied.
 func scaled(c Config, k Kind, by float64) Config {
 	for kind, p := range map[Kind]*float64{
@@ -56,7 +29,7 @@ func TestRemovingOneFaultLeavesOthers(t *testing.T) {
 	all := run(newModel(t, everything(), 11), n)
 	for k := range Kind(KindCount) {
 		t.Run(k.String(), func(t *testing.T) {
-			m := newModel(t, without(everything(), k), 11)
+			m := newModel(t, everything().Without(k), 11)
 			compared := 0
 			for i, got := range run(m, n) {
 				want := all[i]
@@ -128,7 +101,7 @@ func TestLowerProbabilityOnlyRemovesHits(t *testing.T) {
 			c := everything()
 			for _, loss := range []Kind{KindCut, KindBurst, KindLoss, KindClog} {
 				if loss != k {
-					c = without(c, loss)
+					c = c.Without(loss)
 				}
 			}
 			often := run(newModel(t, c, 5), n)

@@ -186,7 +186,7 @@ func TestSwarmReachesEverything(t *testing.T) {
 			t.Fatalf("%+v: %v", c, err)
 		}
 		for k := range Kind(KindCount) {
-			if without(c, k) != c {
+			if c.Without(k) != c {
 				has[k]++
 			}
 		}

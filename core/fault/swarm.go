@@ -59,6 +59,33 @@ func Swarm(rng *rand.Rand) Config {
 	return c
 }
 
+// Without is c less one kind of fault, for whoever shrinks a failure. All others strike as they did.
+func (c Config) Without(k Kind) Config {
+	switch k {
+	case KindCut:
+		c.Cut = Outage{}
+	case KindBurst:
+		c.Burst = Burst{}
+	case KindLoss:
+		c.Loss = 0
+	case KindDuplicate:
+		c.Duplicate = Duplicate{}
+	case KindReorder:
+		c.Reorder = Reorder{}
+	case KindCorrupt:
+		c.Corrupt = 0
+	case KindTruncate:
+		c.Truncate = Truncate{}
+	case KindClog:
+		c.Clog = Outage{}
+	case KindReplay:
+		c.Replay = Replay{}
+	case KindTail:
+		c.Delay.TailProbability = 0
+	}
+	return c
+}
+
 // draws names the ways in which Swarm uses its generator.
 type draws struct{ rng *rand.Rand }
 
