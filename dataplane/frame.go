@@ -8,7 +8,8 @@
 //
 // The other side of a Port is the kernel's AF_XDP socket, the iokernel, or a test: a worker cannot
 // tell. Everything here is pure: no clock, no system call, no goroutine. A Pool may be shared by
-// the workers of one process; a Port, a Cache and a Worker belong to one thread.
+// the workers of one process; a Port, a Cache and a Worker belong to one thread, or, in a Team, to
+// the one that has the claim.
 //
 // Ownership: a frame is in exactly one of free (pool), fill, kernel-rx, rx, held, tx, completion.
 // Each exported call says which way ownership goes, and an audit counts them on a thread at rest:

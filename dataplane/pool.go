@@ -14,9 +14,16 @@ const (
 	MaxChunkBytes = 4096
 )
 
-// magazineRounds is the frames in a magazine: one burst, but so few that all caches together cannot
-// keep more than a quarter of a small pool from the one that needs frames.
-func magazineRounds(chunks, caches int) int { return min(MaxBurst, max(chunks/(8*caches), 1)) }
+// magazineGrowth is how many bursts a magazine may grow to when threads meet at the depot often
+// (guess: it is then visited a quarter as often).
+const magazineGrowth = 4
+
+// magazineRounds is the frames in a magazine: one burst, and more under contention, but so few that
+// all caches together cannot keep more than a quarter of the pool from the one that needs frames.
+func magazineRounds(chunks, caches int) (rounds, growTo int) {
+	most := max(chunks/(8*caches), 1)
+	return min(MaxBurst, most), min(magazineGrowth*MaxBurst, most)
+}
 
 // PoolConfig describes a frame memory.
 type PoolConfig struct {
@@ -30,7 +37,7 @@ type Pool struct {
 	shift  uint
 	count  uint32
 	caches int // most caches
-	depot  *magazine.Depot
+	depot  *magazine.Depot[uint32]
 	owner  []uint8 // under invariants: 1 while free
 }
 
@@ -48,7 +55,10 @@ func NewPool(mem []byte, c PoolConfig) (*Pool, error) {
 	if c.Caches < 1 || c.Caches > MaxWorkers {
 		return nil, fmt.Errorf("dataplane: pool with %d caches: want 1 to %d", c.Caches, MaxWorkers)
 	}
-	depot, err := magazine.New(n, magazineRounds(n, c.Caches), c.Caches+1)
+	rounds, growTo := magazineRounds(n, c.Caches)
+	depot, err := magazine.New[uint32](magazine.Config{
+		Objects: n, Caches: c.Caches + 1, Rounds: rounds, GrowTo: growTo,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("dataplane: pool: %w", err)
 	}

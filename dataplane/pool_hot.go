@@ -37,7 +37,7 @@ func (p *Pool) FrameAt(addr uint64, length uint32) (Frame, bool) {
 // Cache is one thread's way to the free frames.
 type Cache struct {
 	pool      *Pool
-	magazines *magazine.Cache
+	magazines *magazine.Cache[uint32]
 }
 
 // Alloc takes a free chunk; false when the pool has none left. Its bytes are whatever they were.

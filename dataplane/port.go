@@ -78,7 +78,8 @@ const (
 	maxKicks = 128
 )
 
-// Port is a Link over four rings. See the package's picture; it belongs to one thread.
+// Port is a Link over four rings. See the package's picture; it belongs to one thread at a time.
+// Arm and Unread may be called by others.
 //
 // It lends few chunks while few are enough, because the other side uses them in turn and so drags
 // all of them through the caches: the number doubles when a turn finds a quarter of them filled,

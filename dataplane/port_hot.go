@@ -287,3 +287,7 @@ func (p *Port) Pending() bool {
 	}
 	return !p.down && (p.staged > 0 || p.stalled || p.lent == 0)
 }
+
+// Unread reports whether input waits. Unlike Pending it may be asked by any thread, while another
+// uses the port: it looks only at the indices in shared memory.
+func (p *Port) Unread() bool { return p.rings.Rx.Unread() }

@@ -47,6 +47,10 @@ func (r *Request) Now() core.Time { return r.now }
 // Worker is the worker that serves the request, for sending something else than the reply.
 func (r *Request) Worker() *Worker { return r.worker }
 
+// Seat is the seat whose thread serves the request, for putting work off with Submit; nil if the
+// worker is in no team.
+func (r *Request) Seat() *Seat { return r.worker.seat }
+
 // Kind is KindRaw, KindUDP4 or KindUDP6.
 func (r *Request) Kind() wire.Kind { return r.packet.Kind }
 

@@ -36,6 +36,13 @@ type WorkerConfig struct {
 	// the interface has now, as the XDP program does. It is not compared with MAC then, which is
 	// from when the worker was made.
 	Steered bool
+	// Turn is the longest that the requests of one turn should take together, for a thread that
+	// looks between two turns whether it is to leave its core; 0: there is no bound. The worker
+	// learns what a frame costs from the times at which it is polled, and takes no more of them
+	// than fit, but always one. A request that takes longer by itself takes as long as it takes,
+	// and when requests become dearer from one to the next, one turn is too long before the worker
+	// knows.
+	Turn core.Time
 }
 
 // WorkerCounters are what a worker did since it was made.
@@ -66,6 +73,8 @@ type WorkerCounters struct {
 //   - a burst that left no room for another packet like its last one doubles B, up to the limit;
 //   - any other burst sets B to what it took, an empty one to 1.
 //
+// With a bound on the turn (WorkerConfig.Turn) it takes no more than fit into that time either.
+//
 // So a lone request is answered at once; when many wait, the first replies leave early and the cost
 // of a flush is spread over ever more; under steady overload B stays at the limit. A packet of more
 // frames than B is taken whole, and what fits into MaxSegments frames with it.
@@ -75,8 +84,8 @@ type WorkerCounters struct {
 // bounded by one burst.
 //
 // A Worker is a core.Poller; its work is frames received and frames that had waited and were sent.
-// It belongs to the thread that polls it, as do its link and its cache. It owns the frames between
-// Recv and Send or Free; Held counts them between two turns.
+// It belongs to the thread that polls it, as do its link and its cache; in a Team, to whoever
+// claims it. It owns the frames between Recv and Send or Free; Held counts them between two turns.
 type Worker struct {
 	link      Link
 	cache     *Cache
@@ -86,9 +95,11 @@ type Worker struct {
 	longest   int      // bytes of the longest packet built here
 	limit     int      // of burst
 	burst     int      // B
+	pace      pace     // of frames
 	queued    int      // frames in out
 	sends     int      // of them the application's own, at most; 0 whenever the queue ran empty
 	verify    bool
+	seat      *Seat // whose thread serves it; nil without a team
 	request   Request
 	endpoints endpoints
 	counts    WorkerCounters
@@ -114,12 +125,16 @@ func NewWorker(link Link, cache *Cache, c WorkerConfig) (*Worker, error) {
 		return nil, fmt.Errorf("dataplane: worker with bursts of %d frames: want 1 to %d",
 			c.Batch, MaxBurst)
 	}
+	if c.Turn < 0 {
+		return nil, fmt.Errorf("dataplane: worker with turns of at most %d ns: want 0 or more",
+			c.Turn)
+	}
 	if c.MAC.IsMulticast() {
 		return nil, fmt.Errorf("dataplane: worker with Ethernet address %v: it is a group's", c.MAC)
 	}
 	w := &Worker{
 		link: link, cache: cache, pool: cache.Pool(), mac: c.MAC, limit: c.Batch,
-		burst: 1, verify: c.VerifyChecksums,
+		burst: 1, verify: c.VerifyChecksums, pace: pace{turn: c.Turn},
 		longest: min(c.MTU+wire.EthernetBytes, cache.Pool().ChunkBytes()),
 	}
 	if !c.Steered {
@@ -135,8 +150,8 @@ func (w *Worker) Counters() WorkerCounters { return w.counts }
 // Held is how many frames the worker owns between two turns: those that wait to be sent.
 func (w *Worker) Held() int { return w.queued }
 
-// Burst is B, the most frames that the next turn takes.
-func (w *Worker) Burst() int { return w.burst }
+// Burst is the most frames that the next turn takes: B, or fewer if they would take too long.
+func (w *Worker) Burst() int { return w.pace.bound(w.burst) }
 
 // Cache is the thread's way to free frames.
 func (w *Worker) Cache() *Cache { return w.cache }

@@ -8,6 +8,7 @@ import (
 
 // Poll implements core.Poller: one turn.
 func (w *Worker) Poll(now core.Time) (work int) {
+	w.pace.learn(now)
 	if w.queued > 0 {
 		work = w.send()
 		if w.queued > 0 {
@@ -16,11 +17,12 @@ func (w *Worker) Poll(now core.Time) (work int) {
 			return work
 		}
 	}
-	n := w.link.Recv(w.in[:w.burst])
+	room := w.pace.bound(w.burst)
+	n := w.link.Recv(w.in[:room])
 	if n == 0 {
 		pending := w.link.Pending()
-		if pending && w.burst < MaxSegments { // for a packet of more frames than B
-			n = w.link.Recv(w.in[:MaxSegments])
+		if pending {
+			n = w.recvLonger(room)
 		}
 		if n == 0 {
 			w.burst = 1
@@ -30,13 +32,28 @@ func (w *Worker) Poll(now core.Time) (work int) {
 			return work
 		}
 	}
-	w.adapt(n)
+	w.adapt(n, room)
+	w.pace.spend(now, n)
 	w.serve(now, w.in[:n])
 	if w.queued > 0 {
 		w.send()
 	}
 	w.link.Flush()
 	return work + n
+}
+
+// recvLonger looks for a packet of more frames than there was room for. With a bound on the turn it
+// takes no more than twice the room that the packet needs.
+func (w *Worker) recvLonger(room int) (n int) {
+	for n == 0 && room < MaxSegments {
+		if w.pace.turn == 0 {
+			room = MaxSegments
+		} else {
+			room = min(2*room, MaxSegments)
+		}
+		n = w.link.Recv(w.in[:room])
+	}
+	return n
 }
 
 // Next implements core.Poller: at once while something waits.
@@ -47,16 +64,16 @@ func (w *Worker) Next(now core.Time) core.Time {
 	return core.Never
 }
 
-// adapt counts a burst of n frames and sets B for the next one.
-func (w *Worker) adapt(n int) {
+// adapt counts a burst of n frames where there was room for so many, and sets B for the next one.
+func (w *Worker) adapt(n, room int) {
 	w.counts.Bursts++
 	w.counts.Frames += uint64(n)
 	last := 1
 	for last < n && w.in[n-last-1].More() {
 		last++
 	}
-	if n+last > w.burst {
-		w.burst = min(2*max(n, w.burst), w.limit)
+	if n+last > room {
+		w.burst = min(2*max(n, room), w.limit)
 	} else {
 		w.burst = n
 	}

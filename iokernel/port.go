@@ -24,6 +24,7 @@ type port struct {
 	received  uint64 // entries published on the rx ring since the start
 	completed uint64 // ... and on the completion ring
 	rungAt    uint64 // entries that it had taken when last rung for more, plus one
+	lag       lag
 
 	counts PortCounters
 	ledger []place                                // the runtime's, for all its ports, by chunk

@@ -191,7 +191,9 @@ func TestServerThatDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-c.ended
-	w := &row{report.NewSeries(report.Key{}), closed(core.Millisecond), up[0]}
+	w := &row{
+		series: report.NewSeries(report.Key{}), plan: closed(core.Millisecond), entrant: up[0],
+	}
 	if err := s.one(t.Context(), w); !errors.Is(err, os.ErrProcessDone) ||
 		!strings.Contains(err.Error(), "floor echo") {
 		t.Errorf("error %v, want one that names the process", err)

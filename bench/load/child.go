@@ -47,6 +47,7 @@ type birth struct {
 	cpu     int                      // all it may run on; anyCPU: what we may
 	uid     int                      // and gid; 0 leaves it root, with all capabilities
 	inside  func(func() error) error // enters its network namespace; nil: ours
+	family  bool                     // starts processes of its own, which stop when it does
 }
 
 // child is a process of ours.
@@ -59,10 +60,11 @@ type child struct {
 	ended  chan struct{}
 	err    error // after ended
 	parked bool
+	family bool
 }
 
 func (n *nursery) start(b birth) (*child, error) {
-	c := &child{name: b.name, stderr: new(tail), ended: make(chan struct{})}
+	c := &child{name: b.name, stderr: new(tail), ended: make(chan struct{}), family: b.family}
 	c.cmd = exec.Command(b.command[0], b.command[1:]...)
 	c.cmd.Env = append(os.Environ(), b.env...)
 	c.cmd.Dir = "/"
@@ -189,6 +191,11 @@ func (c *child) resume() error {
 }
 
 func (c *child) signal(s syscall.Signal) error {
+	if c.family {
+		for _, pid := range descendants(c.pid()) {
+			_ = unix.Kill(pid, s) // it may have ended
+		}
+	}
 	if err := c.cmd.Process.Signal(s); err != nil {
 		return errors.Join(c.alive(), fmt.Errorf("load: %v to %s: %w", s, c.name, err))
 	}
@@ -210,11 +217,16 @@ func (c *child) end(inOrder bool) error {
 	}
 	if inOrder {
 		_ = c.cmd.Process.Signal(unix.SIGTERM) // it may have ended just now
-		_ = c.cmd.Process.Signal(unix.SIGCONT)
+		_ = c.signal(unix.SIGCONT)
 		select {
 		case <-c.ended:
 			return nil
 		case <-time.After(endPatience):
+		}
+	}
+	if c.family { // nobody else would end those
+		for _, pid := range descendants(c.pid()) {
+			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
 	_ = c.cmd.Process.Kill()

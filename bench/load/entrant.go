@@ -56,6 +56,12 @@ func families() []family {
 		{[]string{nameSpin, nameBlock, nameBatch, nameGo, nameTCP}, upKernel},
 		{[]string{nameSpinBeside, nameTCPBeside}, upBeside},
 		{[]string{nameHandover, nameHandoverFloor}, upHandover},
+		{[]string{decideName()}, upDecide},
+		{colocationNames(nameAlone), upAlone},
+		{append(colocationNames(nameWithBE), intervalNames()...), upWithBE},
+		{[]string{services[0].name(nameWithRunBE, loads[0])}, upWithRun},
+		{[]string{services[0].name(nameLinux, loads[0])}, upLinux},
+		{[]string{nameReference}, upReference},
 	}
 }
 
@@ -134,7 +140,7 @@ func (e *entrant) await(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", e.name, err)
-		case len(r.Samples) > 0:
+		case len(r.Samples) > 0 || r.Replies > 0:
 			return nil
 		}
 		for _, c := range e.children {
@@ -153,5 +159,5 @@ func (e *entrant) await(ctx context.Context) error {
 // A first request: a small frame, and soon another one.
 const (
 	awaitBytes  = 64
-	awaitGiveUp = 50 * core.Millisecond
+	awaitGiveUp = 300 * core.Millisecond
 )

@@ -75,11 +75,11 @@ const (
 )
 
 // rawHeader is the header of frames of dunlin's EtherType between two ends.
-func rawHeader(from, to wire.MAC) header {
+func rawHeader(from, to wire.MAC, t wire.EtherType) header {
 	h := header{bytes: wire.EthernetBytes, request: func(b []byte, _ int) {
-		wire.PutEthernet(b, to, from, wire.EtherTypeDunlin)
+		wire.PutEthernet(b, to, from, t)
 	}}
-	wire.PutEthernet(h.ethernet[:], from, to, wire.EtherTypeDunlin)
+	wire.PutEthernet(h.ethernet[:], from, to, t)
 	return h
 }
 

@@ -111,7 +111,7 @@ func newWire(t *testing.T, h header) (*frameClient, *frameEcho, *wireEnd, *wireE
 
 func hosts() (a, b wire.MAC) { return wire.MAC{2, 0, 0, 0, 0, 1}, wire.MAC{2, 0, 0, 0, 0, 2} }
 
-func rawBetween() header { a, b := hosts(); return rawHeader(a, b) }
+func rawBetween() header { a, b := hosts(); return rawHeader(a, b, wire.EtherTypeDunlin) }
 
 // ping runs a generator over the wire with an echo.
 func ping(t *testing.T, p Plan, h header, prepare func(client, server *wireEnd)) Result {

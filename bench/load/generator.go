@@ -17,7 +17,8 @@ import (
 // Both carry the time of that turn, so the round trips tile the measured time: nothing happens
 // between two of them that no sample contains.
 //
-// Open loop: requests are due at equal distances and count from when they were due, however late
+// Open loop: requests are due at equal distances, or at random ones as by many clients that know
+// nothing of each other (Poisson), and count from when they were due, however late
 // they could be sent, so a server that stands still does not keep its victims from being counted.
 //
 // Window: as many requests as fit are outstanding; counted, not timed.
@@ -33,13 +34,14 @@ type Generator struct {
 	running bool
 	begun   bool // the first Poll has set the times
 	window  int
-	period  core.Time // of an open loop
+	gaps    gaps      // of an open loop
 	giveUp  core.Time // after which a reply is lost
 	warmup  core.Time
 	measure core.Time
-	warm    core.Time // requests count from here
-	end     core.Time // no request is sent from here
-	due     core.Time // of the next request, open loop
+	warm    core.Time        // requests count from here
+	end     core.Time        // no request is sent from here
+	due     [burst]core.Time // of the next requests, open loop: as many as are drawn
+	drawn   int
 
 	first       uint64 // of this run; numbers are never used twice
 	next        uint64 // request to send
@@ -99,8 +101,9 @@ func (g *Generator) Begin(p Plan, done func()) error {
 		g.window, g.mask = p.Window, slots-1
 	case report.Open:
 		g.window, g.mask = MaxWindow, slots-1
-		g.period = core.Second / core.Time(p.Rate)
+		g.gaps = newGaps(&p)
 	}
+	g.drawn = 0
 	g.first, g.oldest, g.outstanding = g.next, g.next, 0
 	for i := range g.slots {
 		g.slots[i] = slot{seq: Damaged}
@@ -121,7 +124,7 @@ func (g *Generator) Stop() { g.stop.Store(true) }
 func (g *Generator) Result() Result {
 	return Result{
 		Samples: g.samples[:g.count], Replies: g.replies, Elapsed: g.measure,
-		Faults: g.faults,
+		Sent: g.next - g.first, Faults: g.faults,
 	}
 }
 
@@ -135,7 +138,7 @@ func (g *Generator) Next(now core.Time) core.Time {
 	case !g.patient || !g.begun || now >= g.end:
 		return now
 	case g.loop == report.Open && g.outstanding < g.window:
-		return g.due
+		return g.due[0]
 	case g.outstanding < g.window:
 		return now
 	}

@@ -13,8 +13,7 @@ func (g *Generator) Poll(now core.Time) (work int) {
 	if !g.begun {
 		g.warm = now + g.warmup
 		g.end = g.warm + g.measure
-		g.due = now
-		g.begun = true
+		g.begin(now)
 	}
 	n := g.link.Recv(g.got[:])
 	for _, seq := range g.got[:n] {
@@ -30,11 +29,45 @@ func (g *Generator) Poll(now core.Time) (work int) {
 	return n + sent
 }
 
+// begin sets the first times.
+func (g *Generator) begin(now core.Time) {
+	g.begun = true
+	if g.loop == report.Open {
+		g.gaps.begin(now)
+		g.due[0], g.drawn = now, 1
+	}
+}
+
+// draw has the times of up to want requests that are due by then, and returns how many.
+func (g *Generator) draw(until core.Time, want int) (due int) {
+	for due < want && g.due[due] <= until {
+		if due++; due == g.drawn {
+			if due == len(g.due) {
+				break
+			}
+			g.due[due] = g.due[due-1] + g.gaps.next(g.due[due-1])
+			g.drawn++
+		}
+	}
+	return due
+}
+
+// sent moves on by n requests.
+func (g *Generator) sent(n int) {
+	if n == g.drawn { // which draw has not let happen but when all there is room for were due
+		g.due[0] = g.due[n-1] + g.gaps.next(g.due[n-1])
+		g.drawn = 1
+		return
+	}
+	copy(g.due[:], g.due[n:g.drawn])
+	g.drawn -= n
+}
+
 // sending reports whether requests of this run are still to be sent: of an open loop all that were
 // due in time, even if the time is over.
 func (g *Generator) sending(now core.Time) bool {
 	if g.loop == report.Open {
-		return g.due < g.end
+		return g.due[0] < g.end
 	}
 	return now < g.end
 }
@@ -79,23 +112,22 @@ func (g *Generator) send(now core.Time) int {
 	}
 	want := min(g.window-g.outstanding, burst)
 	if g.loop == report.Open {
-		if now < g.due {
-			return 0
-		}
-		want = min(want, int((min(now, g.end-1)-g.due)/g.period)+1)
+		want = g.draw(min(now, g.end-1), want)
 	}
 	if want == 0 {
 		return 0
 	}
 	n := g.link.Send(g.next, want)
-	for range n {
+	for i := range n {
 		at := now
 		if g.loop == report.Open {
-			at = g.due
-			g.due += g.period
+			at = g.due[i]
 		}
 		g.slots[g.next&g.mask] = slot{seq: g.next, at: at, state: waiting}
 		g.next++
+	}
+	if g.loop == report.Open && n > 0 {
+		g.sent(n)
 	}
 	g.outstanding += n
 	return n

@@ -22,10 +22,13 @@ const (
 // others.
 const freeGrants = uint64(core.Second / passEvery)
 
-// Cores measures how long a core takes from one process to another: from the store that grants it,
-// on the iokernel's CPU, until the other process runs, on the one that is lent. A sample of the
-// closed loop waits for the grant before it; those of the open loop do not, and a grant that
-// another has overtaken has none. A grant that nobody takes up is lost.
+// Cores measures what lending cores costs and brings: the hand-over alone, a decision of the
+// policy, and a service beside others on the one core that is lent (see colocation).
+//
+// A hand-over is from the store that grants the core, on the iokernel's CPU, until the other
+// process runs, on the one that is lent. A sample of the closed loop waits for the grant before it;
+// those of the open loop do not, and a grant that another has overtaken has none. A grant that
+// nobody takes up is lost.
 func Cores(ctx context.Context, o Options) (*Session, error) {
 	return bench(ctx, o, coresSuite())
 }
@@ -41,10 +44,13 @@ func coresSuite() suite {
 			s.rows = append(s.rows, wanted{key: k})
 		}
 	}
+	s.rows = append(s.rows, decideRow())
+	s.rows = append(s.rows, colocationRows()...)
 	s.comparisons = []comparison{
-		{nameHandover, nameHandoverFloor, report.P50, report.Goal{AtMost: 1.5}},
-		{nameHandover, nameHandoverFloor, report.P99, report.Goal{AtMost: 4}},
+		{nameHandover, nameHandoverFloor, report.P50, report.Goal{AtMost: 1.5}, quotient},
+		{nameHandover, nameHandoverFloor, report.P99, report.Goal{AtMost: 4}, quotient},
 	}
+	s.comparisons = append(s.comparisons, colocationGoals()...)
 	return s
 }
 

@@ -11,7 +11,7 @@ import (
 
 func TestCoresAreHandedOver(t *testing.T) {
 	needMachine(t)
-	o := kernelOptions("")
+	o := kernelOptions("handover")
 	o.Rounds, o.Measure, o.Warmup = 3, 100*core.Millisecond, 10*core.Millisecond
 	s, err := Cores(t.Context(), o)
 	if err != nil {
@@ -24,11 +24,11 @@ func TestCoresAreHandedOver(t *testing.T) {
 			r.Notes)
 	}
 	for _, row := range r.Rows {
-		t.Logf("%-15s %-6s p50 %5d p90 %5d p99 %6d p999 %7d ns, %6d of them", row.Name, row.Loop,
+		t.Logf("%-15s %-6s p50 %5.0f p90 %5.0f p99 %6.0f p999 %7.0f ns, %6d of them", row.Name, row.Loop,
 			row.P50, row.P90, row.P99, row.P999, row.Count)
 		// Nothing that a store and two system calls do takes less than 100 ns, or as long as a
 		// scheduler's time slice.
-		if row.Count < 100 || row.P50 < 100 || row.P50 > int64(core.Millisecond) || row.Faults.Any() {
+		if row.Count < 100 || row.P50 < 100 || row.P50 > float64(core.Millisecond) || row.Faults.Any() {
 			t.Errorf("row %+v", row)
 		}
 		running := 0
@@ -93,17 +93,25 @@ func TestHandoverRefusesOtherLoops(t *testing.T) {
 // Every row of the suite is brought up by its family, and the compared ones come first.
 func TestCoresSuiteIsConsistent(t *testing.T) {
 	s := coresSuite()
+	find := func(name string) int {
+		return slices.IndexFunc(s.rows, func(w wanted) bool { return w.key.Name == name })
+	}
 	for _, w := range s.rows {
+		if w.shareOf != "" {
+			if i := find(w.shareOf); i < 0 || s.rows[i].key.Rate != w.key.Rate {
+				t.Errorf("%s is of row %d", w.key.Name, i)
+			}
+			continue
+		}
 		if !slices.ContainsFunc(families(), func(f family) bool { return f.has(w) }) {
 			t.Errorf("nobody brings up %s", w.key.Name)
 		}
 	}
 	for _, c := range s.comparisons {
-		for _, name := range []string{c.numerator, c.denominator} {
-			i := slices.IndexFunc(s.rows, func(w wanted) bool { return w.key.Name == name })
-			if i < 0 || s.rows[i].key.Loop != report.Closed {
-				t.Errorf("ratio %s:%s compares row %d", c.numerator, c.denominator, i)
-			}
+		i, j := find(c.numerator), find(c.denominator)
+		if i < 0 || j < 0 || s.rows[i].key.Loop != s.rows[j].key.Loop ||
+			s.rows[i].key.Rate != s.rows[j].key.Rate {
+			t.Errorf("%s:%s compares rows %d and %d", c.numerator, c.denominator, i, j)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"errors"
 	"os"
 	"runtime/debug"
 
@@ -66,34 +65,15 @@ func (p *peer) handover() error {
 	if err != nil {
 		return err
 	}
-	var loop *pin.Loop
-	err = withCPU(p.CPU, func() error {
-		loop, err = pin.New(pin.Options{
-			Name: "worker", CPU: p.CPU, Spin: core.Never,
-			Host: core.NewHost(e), Baton: &pin.Baton{Cell: e.cell, Line: e.line, Self: e.self},
-		})
-		return err
+	loop, err := pin.New(pin.Options{
+		Name: "worker", CPU: p.CPU, Spin: core.Never,
+		Host: core.NewHost(e), Baton: &pin.Baton{Cell: e.cell, Line: e.line, Self: e.self},
 	})
 	if err != nil {
 		return err
 	}
 	pin.Procs(1)
 	return loop.Run()
-}
-
-// withCPU runs f while the process may use that CPU as well, which then only its worker does.
-func withCPU(cpu int, f func() error) error {
-	var own unix.CPUSet
-	if err := unix.SchedGetaffinity(os.Getpid(), &own); err != nil {
-		return err
-	}
-	with := own
-	with.Set(cpu)
-	if err := unix.SchedSetaffinity(os.Getpid(), &with); err != nil {
-		return err
-	}
-	err := f()
-	return errors.Join(err, unix.SchedSetaffinity(os.Getpid(), &own))
 }
 
 // Poll stamps a grant when it first runs for it. Its work is grants.

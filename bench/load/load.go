@@ -40,6 +40,7 @@ type Options struct {
 	Self     []string // starts this program so that it calls RunPeer with one more argument
 	Env      []string // of processes started so, in addition to ours
 	Echo     []string // starts `dunlin echo`; without it the rows of dunlin are left out
+	Run      []string // starts `dunlin run`; without it the row of an ordinary program is left out
 	Iokernel string   // path of the iokernel's binary; without it dunlin/binary is left out
 
 	Rows     *regexp.Regexp // which rows, by "name loop bytes"; nil: all

@@ -28,6 +28,10 @@ type peer struct {
 	Samples   int            // a generator's
 	Owner     baton.Owner    // of a core that is handed over
 	CPU       int            // that core
+	Socket    string         // of the iokernel to attach to
+	Runtime   string         // as what
+	Ether     uint16         // EtherType to serve
+	Work      core.Time      // that a service does for each request
 }
 
 type peerKind string
@@ -42,6 +46,10 @@ const (
 	peerTCP      peerKind = "tcp"       // takes the bytes of TCP connections
 	peerFrames   peerKind = "frames"    // a generator that parks, over a bare end: files as floor
 	peerGoClient peerKind = "go-client" // a generator by package net
+
+	peerService   peerKind = "service"   // attaches, computes and echoes
+	peerCompute   peerKind = "compute"   // attaches, and computes for ever: file share
+	peerReference peerKind = "reference" // looks at the clock: file share
 
 	peerHandover      peerKind = "handover"       // a loop with a baton: files words, load, stamps
 	peerHandoverFloor peerKind = "floor-handover" // the same with bare system calls
@@ -74,7 +82,7 @@ func (p *peer) run() error {
 		return p.asavie()
 	case peerSpin, peerBlock:
 		spinOn("echo")
-		return udpServer(p.At, p.Kind == peerBlock)
+		return udpServer(p.At, p.Kind == peerBlock, p.Work)
 	case peerBatch:
 		spinOn("echo")
 		return batchServer(p.At)
@@ -84,6 +92,12 @@ func (p *peer) run() error {
 		return tcpSink(p.At)
 	case peerFrames:
 		return p.frames()
+	case peerService:
+		return p.serveLent()
+	case peerCompute:
+		return p.compute()
+	case peerReference:
+		return p.reference()
 	case peerHandover:
 		return p.handover()
 	case peerHandoverFloor:
@@ -141,7 +155,8 @@ func (p *peer) frames() error {
 	if err != nil {
 		return err
 	}
-	client, err := newFrameClient(s.Rings(), s, memory.Bytes, rawHeader(p.From, p.To))
+	client, err := newFrameClient(s.Rings(), s, memory.Bytes,
+		rawHeader(p.From, p.To, wire.EtherTypeDunlin))
 	if err != nil {
 		return err
 	}

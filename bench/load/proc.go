@@ -86,6 +86,26 @@ func tasks(pid int) ([]string, error) {
 	return paths, nil
 }
 
+// descendants are the processes that a process has started, and those that they have.
+func descendants(pid int) (all []int) {
+	threads, err := tasks(pid)
+	if err != nil {
+		return nil
+	}
+	for _, path := range threads {
+		b, err := os.ReadFile(path + "/children")
+		if err != nil {
+			continue
+		}
+		for _, text := range strings.Fields(string(b)) {
+			if child, err := strconv.Atoi(text); err == nil {
+				all = append(append(all, child), descendants(child)...)
+			}
+		}
+	}
+	return all
+}
+
 // stopped reports whether all threads of a process are stopped.
 func stopped(pid int) (bool, error) {
 	paths, err := tasks(pid)
@@ -147,7 +167,7 @@ func describeThread(path string) (report.Thread, error) {
 	t := report.Thread{Name: name, Allowed: status["Cpus_allowed_list"]}
 	t.TID, _ = strconv.Atoi(filepath.Base(path))
 	t.CPU, _ = strconv.Atoi(fields[statCPU])
-	t.Policy = policy(fields[statPolicy])
+	t.Policy = schedulingPolicy(fields[statPolicy])
 	t.Priority, _ = strconv.Atoi(fields[statNice])
 	if real, _ := strconv.Atoi(fields[statPriority]); real > 0 {
 		t.Priority = real
@@ -160,8 +180,8 @@ func describeThread(path string) (report.Thread, error) {
 	return t, nil
 }
 
-// policy is the name of a scheduling policy, as chrt prints it.
-func policy(number string) string {
+// schedulingPolicy is the name of a scheduling policy, as chrt prints it.
+func schedulingPolicy(number string) string {
 	switch number {
 	case "0":
 		return "other"

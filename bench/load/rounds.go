@@ -19,12 +19,16 @@ type row struct {
 	series  *report.Series
 	plan    Plan
 	entrant *entrant
+	share   *report.Series // what somebody else had meanwhile; nil: nobody asks
 }
 
 // wanted is a row that a suite has.
 type wanted struct {
-	key    report.Key
-	window int
+	key     report.Key
+	window  int
+	poisson bool
+	burst   Burst
+	shareOf string // it is measured with the row of that name
 }
 
 // label is what Options.Rows is matched against.
@@ -32,12 +36,22 @@ func (w wanted) label() string {
 	return fmt.Sprintf("%s %s %d", w.key.Name, w.key.Loop, w.key.Bytes)
 }
 
-// comparison is a ratio that a suite shows.
+// comparison is a ratio that a suite shows, or a difference, or one row.
 type comparison struct {
 	numerator, denominator string
 	metric                 report.Metric
 	goal                   report.Goal
+	by                     manner
 }
+
+// manner is how two rows are compared.
+type manner uint8
+
+const (
+	quotient manner = iota
+	apart           // their difference
+	alone           // the one row is held against the goal
+)
 
 // suite is a benchmark: its rows, in the order of the report, and what is compared.
 type suite struct {
@@ -80,13 +94,26 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 		return nil, err
 	}
 	r.Machine.XDP = s.xdp
+	if err := s.clearServers(); err != nil {
+		return nil, err
+	}
 	if err := s.measure(ctx, rows, r); err != nil {
 		return nil, err
 	}
+	for _, remark := range s.remarks {
+		r.Notes = append(r.Notes, remark())
+	}
+	if s.timeline != nil {
+		r.Timeline = s.timeline()
+	}
 	session := &Session{Report: r}
 	for _, row := range rows {
-		session.series = append(session.series, row.series)
-		r.Rows = append(r.Rows, row.series.Row())
+		for _, series := range []*report.Series{row.series, row.share} {
+			if series != nil {
+				session.series = append(session.series, series)
+				r.Rows = append(r.Rows, series.Row())
+			}
+		}
 	}
 	session.compare(what.comparisons)
 	if err := s.close(); err != nil {
@@ -135,10 +162,16 @@ func (s *site) bringUp(ctx context.Context, all []wanted, r *report.Report) ([]*
 		if e == nil {
 			continue
 		}
-		rows = append(rows, &row{report.NewSeries(w.key), Plan{
-			Loop: w.key.Loop, Window: w.window,
+		rows = append(rows, &row{series: report.NewSeries(w.key), entrant: e, plan: Plan{
+			Loop: w.key.Loop, Window: w.window, Poisson: w.poisson, Burst: w.burst,
 			Rate: w.key.Rate, Bytes: w.key.Bytes, Warmup: s.o.Warmup, Measure: s.o.Measure,
-		}, e})
+		}})
+	}
+	for _, w := range all {
+		i := slices.IndexFunc(rows, func(r *row) bool { return r.series.Key.Name == w.shareOf })
+		if i >= 0 {
+			rows[i].share = report.NewSeries(w.key)
+		}
 	}
 	return rows, nil
 }
@@ -210,7 +243,9 @@ func (s *site) one(ctx context.Context, w *row) error {
 	if err != nil {
 		return err
 	}
-	result, err := e.drivers[w.plan.Loop].run(ctx, w.plan)
+	plan := w.plan
+	plan.Seed = s.o.Seed + uint64(w.series.Rounds()) // the same load for all in a round
+	result, err := e.drivers[w.plan.Loop].run(ctx, plan)
 	if err != nil {
 		return err
 	}
@@ -223,9 +258,15 @@ func (s *site) one(ctx context.Context, w *row) error {
 			return err
 		}
 	}
-	if w.series.Key.Unit == report.Nanoseconds {
+	if w.share != nil {
+		w.share.AddRate(int64(result.Share*sharePerUnit), report.Faults{})
+	}
+	switch w.series.Key.Unit {
+	case report.Nanoseconds:
 		w.series.AddLatencies(result.Samples, result.Faults)
-	} else {
+	case report.Parts:
+		w.series.AddRate(int64(result.Share*sharePerUnit), result.Faults)
+	default:
 		perSecond := float64(result.Replies) / float64(result.Elapsed) * float64(core.Second)
 		w.series.AddRate(int64(perSecond), result.Faults)
 	}
@@ -271,8 +312,24 @@ func (s *Session) compare(all []comparison) {
 		if n == nil || d == nil || n.Key.Loop != d.Key.Loop || n.Key.Bytes != d.Key.Bytes {
 			continue
 		}
-		if ratio, ok := report.NewRatio(n, d, c.metric, c.goal); ok {
-			s.Report.Ratios = append(s.Report.Ratios, ratio)
+		s.compareTwo(&c, n, d)
+	}
+}
+
+func (s *Session) compareTwo(c *comparison, n, d *report.Series) {
+	r := s.Report
+	switch c.by {
+	case apart:
+		if x, ok := report.NewDifference(n, d, c.metric, c.goal); ok {
+			r.Differences = append(r.Differences, x)
+		}
+	case alone:
+		if x, ok := report.NewLevel(n, c.metric, c.goal); ok {
+			r.Ratios = append(r.Ratios, x)
+		}
+	default:
+		if x, ok := report.NewRatio(n, d, c.metric, c.goal); ok {
+			r.Ratios = append(r.Ratios, x)
 		}
 	}
 }

@@ -35,6 +35,8 @@ type site struct {
 	children []*child
 	xdp      string          // how AF_XDP works here
 	wants    map[string]bool // contestants that have rows
+	remarks  []func() string // what contestants add to the notes at the end
+	timeline func() *report.Timeline
 	closers  []func() error
 }
 
@@ -116,6 +118,15 @@ func makeDir() (string, error) {
 	return dir, nil
 }
 
+// clearServers moves this process's own threads off the servers' CPU while rows run.
+func (s *site) clearServers() error {
+	restore, err := pin.KeepOff([]int{s.cpus.server})
+	if err == nil {
+		s.atClose(func() error { restore(); return nil })
+	}
+	return err
+}
+
 // firstSubnet is where the pairs' addresses begin: 10.10.0.0/24.
 const firstSubnet = 10
 
@@ -195,8 +206,11 @@ func (s *site) client(p *lab.Pair) (*frameClient, error) {
 }
 
 // raw is the header of raw frames from A to B.
-func (s *site) raw(p *lab.Pair) header {
-	return rawHeader(wire.MAC(p.Ends[lab.A].MAC), wire.MAC(p.Ends[lab.B].MAC))
+func (s *site) raw(p *lab.Pair) header { return frameHeader(p, wire.EtherTypeDunlin) }
+
+// frameHeader is that of frames of an EtherType from A to B.
+func frameHeader(p *lab.Pair, t wire.EtherType) header {
+	return rawHeader(wire.MAC(p.Ends[lab.A].MAC), wire.MAC(p.Ends[lab.B].MAC), t)
 }
 
 // files are what a process needs that is to work a bare end.

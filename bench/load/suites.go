@@ -44,17 +44,17 @@ func latencySuite(rate uint64) suite {
 	}
 	none := report.Goal{}
 	s.comparisons = []comparison{
-		{nameDirect, nameFloor, report.P50, report.Goal{AtMost: 1.10}},
-		{nameDirect, nameFloor, report.P99, report.Goal{AtMost: 1.5}},
-		{nameMediated, nameFloor, report.P50, report.Goal{AtMost: 1.20}},
-		{nameMediated, nameFloor, report.P99, report.Goal{AtMost: 1.5}},
-		{nameSpin, nameMediatedUDP, report.P50, report.Goal{AtLeast: 1.25}},
-		{nameBlock, nameMediatedUDP, report.P50, report.Goal{AtLeast: 10}},
-		{nameGo, nameMediatedUDP, report.P50, report.Goal{AtLeast: 10}},
-		{nameAsavie, nameFloor, report.P50, none},
-		{nameBinary, nameFloor, report.P50, none},
-		{nameSpinBeside, nameSpin, report.P50, none},
-		{nameTCPBeside, nameTCP, report.P50, none},
+		{nameDirect, nameFloor, report.P50, report.Goal{AtMost: 1.10}, quotient},
+		{nameDirect, nameFloor, report.P99, report.Goal{AtMost: 1.5}, quotient},
+		{nameMediated, nameFloor, report.P50, report.Goal{AtMost: 1.20}, quotient},
+		{nameMediated, nameFloor, report.P99, report.Goal{AtMost: 1.5}, quotient},
+		{nameSpin, nameMediatedUDP, report.P50, report.Goal{AtLeast: 1.25}, quotient},
+		{nameBlock, nameMediatedUDP, report.P50, report.Goal{AtLeast: 10}, quotient},
+		{nameGo, nameMediatedUDP, report.P50, report.Goal{AtLeast: 10}, quotient},
+		{nameAsavie, nameFloor, report.P50, none, quotient},
+		{nameBinary, nameFloor, report.P50, none, quotient},
+		{nameSpinBeside, nameSpin, report.P50, none, quotient},
+		{nameTCPBeside, nameTCP, report.P50, none, quotient},
 	}
 	return s
 }
@@ -74,10 +74,10 @@ func throughputSuite(window int) suite {
 		}})
 	}
 	s.comparisons = []comparison{
-		{nameDirect, nameFloor, report.P50, report.Goal{AtLeast: 0.9}},
-		{nameMediated, nameDirect, report.P50, report.Goal{AtLeast: 0.6}},
-		{nameAsavie, nameFloor, report.P50, report.Goal{}},
-		{nameMediated, nameBatch, report.P50, report.Goal{}},
+		{nameDirect, nameFloor, report.P50, report.Goal{AtLeast: 0.9}, quotient},
+		{nameMediated, nameDirect, report.P50, report.Goal{AtLeast: 0.6}, quotient},
+		{nameAsavie, nameFloor, report.P50, report.Goal{}, quotient},
+		{nameMediated, nameBatch, report.P50, report.Goal{}, quotient},
 	}
 	return s
 }

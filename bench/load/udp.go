@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
 
@@ -131,13 +133,13 @@ func (c *udpClient) number(n int) uint64 {
 func (c *udpClient) Close() error { return unix.Close(c.fd) }
 
 // udpServer echoes on a UDP socket, polling or blocking, for ever.
-func udpServer(at netip.AddrPort, blocks bool) error {
+func udpServer(at netip.AddrPort, blocks bool, work core.Time) error {
 	fd, err := openUDP(at, netip.AddrPort{})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	from := new(sender)
+	from, clock := new(sender), pin.NewClock()
 	b := make([]byte, chunkBytes)
 	for {
 		n, errno := 0, unix.Errno(0)
@@ -148,6 +150,9 @@ func udpServer(at netip.AddrPort, blocks bool) error {
 		}
 		switch errno {
 		case 0:
+			if work > 0 {
+				spinFor(clock, work)
+			}
 			sendNow(fd, b[:n], &from.address) // a reply that cannot be sent is one lost
 		case unix.EAGAIN, unix.EINTR:
 		default:

@@ -19,6 +19,7 @@ type page struct {
 	Charts   []chart
 	Drift    []drift
 	Bars     []bars
+	Lanes    *drawnTimeline
 	Duration time.Duration
 	RowTime  time.Duration
 }
@@ -27,17 +28,20 @@ type page struct {
 // elsewhere.
 func (r *Report) WriteHTML(w io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"figure":  func(row Row, v int64) string { return row.figure(v) },
+		"figure":  func(row Row, v float64) string { return row.figure(v) },
 		"rate":    rate,
 		"columns": unitOfTable,
 		"ms":      func(ns int64) string { return fmt.Sprintf("%.1f", float64(ns)/1e6) },
 		"fixed":   func(v float64) string { return fmt.Sprintf("%.3f", v) },
+		"micros":  func(v float64) string { return fmt.Sprintf("%+.2f", v/1e3) },
+		"limit":   func(d Difference) string { return d.limit() },
 	}).Parse(pageSource)
 	if err != nil {
 		return fmt.Errorf("report: parse the page's template: %w", err)
 	}
 	p := page{
 		Report: r, Frame: newFrame(), Charts: r.charts(), Drift: r.drifts(), Bars: r.bars(),
+		Lanes:    r.Timeline.draw(),
 		Duration: time.Duration(r.Run.DurationNs).Round(100 * time.Millisecond),
 		RowTime:  time.Duration(r.Run.RowNs),
 	}
@@ -53,6 +57,8 @@ func unitOfTable(u Unit) string {
 		return "us"
 	case Bytes:
 		return "MB/s"
+	case Parts:
+		return "part"
 	}
 	return string(u)
 }
@@ -71,8 +77,8 @@ type bar struct {
 func (r *Report) bars() []bars {
 	classes := r.classes()
 	var all []bars
-	for _, unit := range []Unit{Frames, Bytes} {
-		b, most := bars{Unit: unitOfTable(unit)}, int64(1)
+	for _, unit := range []Unit{Frames, Bytes, Parts} {
+		b, most := bars{Unit: unitOfTable(unit)}, 1.0
 		for i := range r.Rows {
 			if r.Rows[i].Unit == unit {
 				most = max(most, r.Rows[i].P50)
@@ -82,7 +88,7 @@ func (r *Report) bars() []bars {
 			if row := &r.Rows[i]; row.Unit == unit {
 				b.Lines = append(b.Lines, bar{
 					row.Name, classes[row.Name], row.figure(row.P50),
-					coordinate(100 * float64(row.P50) / float64(most)),
+					coordinate(100 * row.P50 / most),
 				})
 			}
 		}
@@ -115,7 +121,7 @@ func (r *Report) drifts() []drift {
 	var all []drift
 	for i := range r.Rows {
 		row := r.Rows[i]
-		low, high := int64(math.MaxInt64), int64(0)
+		low, high := math.MaxFloat64, 0.0
 		for _, round := range row.Rounds {
 			low, high = min(low, round.P50), max(high, round.P50)
 		}
@@ -124,13 +130,13 @@ func (r *Report) drifts() []drift {
 		}
 		d := drift{
 			Row: row, Class: classes[row.Name],
-			Spread: fmt.Sprintf("%.0f", 100*(float64(high)/float64(low)-1)),
+			Spread: fmt.Sprintf("%.0f", 100*(high/low-1)),
 		}
 		for n, round := range row.Rounds {
 			x := driftMargin + float64(n)/float64(len(row.Rounds)-1)*(driftWidth-2*driftMargin)
 			share := 0.5
 			if high > low {
-				share = float64(round.P50-low) / float64(high-low)
+				share = (round.P50 - low) / (high - low)
 			}
 			y := driftHeight - driftMargin - share*(driftHeight-2*driftMargin)
 			d.Dots = append(d.Dots, dot{coordinate(x), coordinate(y)})

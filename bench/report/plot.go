@@ -169,7 +169,7 @@ func (s scale) line(row *Row, class string) line {
 		Tip: fmt.Sprintf("%s: p50 %s us, p99 %s us, max %s us", row.Name, row.figure(row.P50),
 			row.figure(row.P99), row.figure(row.Max)),
 		Median: row.figure(row.P50) + " us", EndX: coordinate(x), EndY: coordinate(y),
-		medium: s.y(max(float64(row.P50), 1)),
+		medium: s.y(max(row.P50, 1)),
 	}
 }
 

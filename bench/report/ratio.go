@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Metric names a figure of a row that ratios compare.
 type Metric string
@@ -67,23 +70,57 @@ type Ratio struct {
 
 // NewRatio compares two rows round by round; false when no round has both.
 func NewRatio(numerator, denominator *Series, m Metric, g Goal) (Ratio, bool) {
+	value, low, high, ok := byRound(numerator, denominator, m, func(n, d float64) float64 {
+		return n / d
+	})
+	return Ratio{
+		Name: numerator.Key.Name + ":" + denominator.Key.Name, Metric: m,
+		Value: value, Low: low, High: high, Goal: g, Verdict: g.judge(value),
+	}, ok
+}
+
+// NewLevel holds one row against a goal.
+func NewLevel(s *Series, m Metric, g Goal) (Ratio, bool) {
+	value, low, high, ok := byRound(s, s, m, func(n, _ float64) float64 { return n })
+	return Ratio{
+		Name: s.Key.Name, Metric: m, Value: value, Low: low, High: high, Goal: g,
+		Verdict: g.judge(value),
+	}, ok
+}
+
+// Difference is the distance of two rows under the same load, in nanoseconds.
+type Difference struct {
+	Name   string  `json:"name"` // "row-other row"
+	Metric Metric  `json:"metric"`
+	Value  float64 `json:"value"` // median over the rounds
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
+	Goal
+	Verdict Verdict `json:"verdict"`
+}
+
+// NewDifference subtracts the other row from a row, round by round; false when no round has both.
+func NewDifference(row, other *Series, m Metric, g Goal) (Difference, bool) {
+	value, low, high, ok := byRound(row, other, m, func(n, d float64) float64 { return n - d })
+	return Difference{
+		Name: row.Key.Name + " - " + other.Key.Name, Metric: m,
+		Value: value, Low: low, High: high, Goal: g, Verdict: g.judge(value),
+	}, ok
+}
+
+// byRound compares two rows within each round: the median, the least and the greatest.
+func byRound(a, b *Series, m Metric, compare func(a, b float64) float64) (
+	value, low, high float64, ok bool,
+) {
 	var values []float64
-	for i := range min(len(numerator.rounds), len(denominator.rounds)) {
-		n, d := m.of(numerator.rounds[i]), m.of(denominator.rounds[i])
-		if n > 0 && d > 0 {
-			values = append(values, float64(n)/float64(d))
+	for i := range min(len(a.rounds), len(b.rounds)) {
+		x, y := a.Key.figure(m.of(a.rounds[i])), b.Key.figure(m.of(b.rounds[i]))
+		if x > 0 && y > 0 {
+			values = append(values, compare(x, y))
 		}
 	}
 	if len(values) == 0 {
-		return Ratio{}, false
+		return 0, 0, 0, false
 	}
-	r := Ratio{
-		Name: numerator.Key.Name + ":" + denominator.Key.Name, Metric: m,
-		Value: median(values), Low: values[0], High: values[0], Goal: g,
-	}
-	for _, v := range values {
-		r.Low, r.High = min(r.Low, v), max(r.High, v)
-	}
-	r.Verdict = g.judge(r.Value)
-	return r, true
+	return median(values), slices.Min(values), slices.Max(values), true
 }

@@ -23,6 +23,7 @@ const (
 	Nanoseconds Unit = "ns"
 	Frames      Unit = "frames/s"
 	Bytes       Unit = "B/s"
+	Parts       Unit = "ratio" // a part of a whole, 0 to 1
 )
 
 // Loop says what made the generator send its next request.
@@ -38,7 +39,7 @@ const (
 
 // Report is a whole run.
 type Report struct {
-	Suite     string    `json:"suite"` // "latency" or "throughput"
+	Suite     string    `json:"suite"` // "latency", "throughput", "cores"
 	Commit    string    `json:"commit"`
 	Machine   Machine   `json:"machine"`
 	Run       Run       `json:"run"`
@@ -47,6 +48,10 @@ type Report struct {
 	Rows      []Row     `json:"rows"`
 	Ratios    []Ratio   `json:"ratios"`
 	Processes []Process `json:"processes"`
+	// Differences compare rows whose quotient says less than their distance.
+	Differences []Difference `json:"differences,omitempty"`
+	// Timeline is who had which core for a while; of suites in which cores move.
+	Timeline *Timeline `json:"timeline,omitempty"`
 }
 
 // Machine is what it ran on.
@@ -82,17 +87,17 @@ type Run struct {
 
 // Row is one contestant under one load.
 type Row struct {
-	Name  string `json:"name"`
-	Loop  Loop   `json:"loop"`
-	Rate  uint64 `json:"rate"`  // requests per second of an open loop, else 0
-	Bytes int    `json:"bytes"` // of a frame without its checksum, or of one write to a stream
-	Unit  Unit   `json:"unit"`
-	P50   int64  `json:"p50"`
-	P90   int64  `json:"p90"`
-	P99   int64  `json:"p99"`
-	P999  int64  `json:"p999"`
-	Max   int64  `json:"max"`
-	Count uint64 `json:"count"` // replies measured; for streams, rounds
+	Name  string  `json:"name"`
+	Loop  Loop    `json:"loop"`
+	Rate  uint64  `json:"rate"`  // requests per second of an open loop, else 0
+	Bytes int     `json:"bytes"` // of a frame without its checksum, or of one write to a stream
+	Unit  Unit    `json:"unit"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P99   float64 `json:"p99"`
+	P999  float64 `json:"p999"`
+	Max   float64 `json:"max"`
+	Count uint64  `json:"count"` // replies measured; for streams, rounds
 	Faults
 	Rounds []Round `json:"rounds"`
 	Curve  []Point `json:"-"` // for the page; --hgrm exports the whole distribution
@@ -120,10 +125,10 @@ func (f *Faults) Add(g Faults) {
 
 // Round is a row's figures of one round, in the row's unit.
 type Round struct {
-	P50   int64  `json:"p50"`
-	P99   int64  `json:"p99"`
-	Count uint64 `json:"count"`
-	Lost  uint64 `json:"lost"`
+	P50   float64 `json:"p50"`
+	P99   float64 `json:"p99"`
+	Count uint64  `json:"count"`
+	Lost  uint64  `json:"lost"`
 }
 
 // Spent is the CPU time of one process while a row ran, all rounds together.

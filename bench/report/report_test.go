@@ -38,6 +38,14 @@ func sample() *Report {
 	for n := range 9 {
 		stream.AddRate(int64(1_500_000_000+n*1000), Faults{})
 	}
+	share := NewSeries(Key{Name: "be-share/20", Loop: Open, Bytes: 64, Unit: Parts, PerUnit: 1e6})
+	for n := range 9 {
+		share.AddRate(int64(800_000+n*1000), Faults{})
+	}
+	fine := NewSeries(Key{Name: "arena/pair/64", Loop: Closed, Unit: Nanoseconds, PerUnit: 1000})
+	fine.AddLatencies([]uint32{3_500, 3_625, 4_000}, Faults{})
+	level, _ := NewLevel(share, P50, Goal{AtLeast: 0.75})
+	further, _ := NewDifference(direct, floor, P50, Goal{AtMost: 4000})
 	ratio, _ := NewRatio(direct, floor, P50, Goal{AtMost: 1.1})
 	other, _ := NewRatio(direct, floor, P99, Goal{AtMost: 0.5})
 	return &Report{
@@ -48,10 +56,20 @@ func sample() *Report {
 			Placement:  "generator and iokernel on CPU 0, echo on CPU 1",
 			Hypervisor: true, Clocksource: "tsc", Go: "go1.26", XDP: "native XDP, copy",
 		},
-		Run:    Run{Seed: 7, Rounds: 9, RowNs: 1e8, WarmupNs: 1e7, DurationNs: 12_345_678_901},
-		Notes:  []string{"asavie/raw left out: no reason at all"},
-		Rows:   []Row{floor.Row(), direct.Row(), slow.Row(), stream.Row()},
-		Ratios: []Ratio{ratio, other},
+		Run:   Run{Seed: 7, Rounds: 9, RowNs: 1e8, WarmupNs: 1e7, DurationNs: 12_345_678_901},
+		Notes: []string{"asavie/raw left out: no reason at all"},
+		Rows: []Row{
+			floor.Row(), direct.Row(), slow.Row(), stream.Row(), share.Row(), fine.Row(),
+		},
+		Ratios:      []Ratio{ratio, other, level},
+		Differences: []Difference{further},
+		Timeline: &Timeline{Title: "two runtimes on one core", Ns: 100_000, Cores: []Lane{{
+			Name: "CPU 1", Spans: []Span{
+				{"batch", 0, 30_000, "free"},
+				{"echo", 32_000, 45_000, "frames wait"},
+				{"batch", 47_000, 100_000, "lent, not needed"},
+			},
+		}}},
 		Processes: []Process{{
 			Name: "echo", PID: 42, UID: 65534, Capabilities: "0000000000000000",
 			Threads: []Thread{{TID: 42, Name: "worker", CPU: 1, Allowed: "1", Policy: "other"}},
@@ -146,8 +164,8 @@ func TestPage(t *testing.T) {
 			lines++
 		}
 	}
-	if lines != 3 { // one a latency row
-		t.Errorf("the page draws %d distributions, want 3", lines)
+	if lines != 4 { // one a latency row
+		t.Errorf("the page draws %d distributions, want 4", lines)
 	}
 }
 

@@ -7,6 +7,14 @@ type Key struct {
 	Rate  uint64
 	Bytes int
 	Unit  Unit
+	// PerUnit is how many of what samples count make one Unit: samples are whole numbers, and so
+	// picoseconds where a nanosecond is too coarse. 0 means 1.
+	PerUnit int64
+}
+
+// figure is a sample in units.
+func (k *Key) figure(sample int64) float64 {
+	return float64(sample) / float64(max(k.PerUnit, 1))
 }
 
 // Series is a row while it is measured: its rounds, in their order.
@@ -57,19 +65,23 @@ func (s *Series) Row() Row {
 	all := s.Distribution()
 	r := Row{
 		Name: s.Key.Name, Loop: s.Key.Loop, Rate: s.Key.Rate, Bytes: s.Key.Bytes, Unit: s.Key.Unit,
-		P50: all.Quantile(0.5), Max: all.Max(), Count: all.Count(), CPU: s.spent,
+		P50: s.Key.figure(all.Quantile(0.5)), Max: s.Key.figure(all.Max()), Count: all.Count(),
+		CPU: s.spent,
 	}
 	for i, d := range s.rounds {
 		r.Faults.Add(s.faults[i])
 		r.Rounds = append(r.Rounds, Round{
-			P50: d.Quantile(0.5), P99: d.Quantile(0.99), Count: d.Count(), Lost: s.faults[i].Lost,
+			P50: s.Key.figure(d.Quantile(0.5)), P99: s.Key.figure(d.Quantile(0.99)),
+			Count: d.Count(), Lost: s.faults[i].Lost,
 		})
 	}
 	if s.rates { // one figure a round: the rounds are the samples
-		r.P90, r.P99, r.P999 = all.Quantile(0.9), all.Quantile(0.99), all.Quantile(0.999)
+		r.P90, r.P99 = s.Key.figure(all.Quantile(0.9)), s.Key.figure(all.Quantile(0.99))
+		r.P999 = s.Key.figure(all.Quantile(0.999))
 		return r
 	}
-	r.P90, r.P99, r.P999 = s.medianOf(0.9), s.medianOf(0.99), s.medianOf(0.999)
+	r.P90, r.P99 = s.Key.figure(s.medianOf(0.9)), s.Key.figure(s.medianOf(0.99))
+	r.P999 = s.Key.figure(s.medianOf(0.999))
 	r.Curve = all.Curve()
 	return r
 }

@@ -23,17 +23,17 @@ func TestRowPoolsP50AndTakesMedianOfP99(t *testing.T) {
 	s := latencies("row", repeat(50, 100, 900), repeat(50, 110, 800), repeat(500, 700, 7000))
 	r := s.Row()
 	if r.P50 != 700 {
-		t.Errorf("p50 = %d, want 700: the middle of all samples", r.P50)
+		t.Errorf("p50 = %v, want 700: the middle of all samples", r.P50)
 	}
 	if r.P90 != 110 {
-		t.Errorf("p90 = %d, want 110: the median of 100, 110 and 700", r.P90)
+		t.Errorf("p90 = %v, want 110: the median of 100, 110 and 700", r.P90)
 	}
 	// p99 of the rounds: 900 (1 of 51 samples), 800, 700 (1 of 501).
 	if r.P99 != 800 {
-		t.Errorf("p99 = %d, want 800: the median of 900, 800 and 700", r.P99)
+		t.Errorf("p99 = %v, want 800: the median of 900, 800 and 700", r.P99)
 	}
 	if r.Max != 7000 || r.Count != 51+51+501 {
-		t.Errorf("max %d, count %d, want 7000 and 603", r.Max, r.Count)
+		t.Errorf("max %v, count %d, want 7000 and 603", r.Max, r.Count)
 	}
 	if len(r.Rounds) != 3 || r.Rounds[1] != (Round{P50: 110, P99: 800, Count: 51}) {
 		t.Errorf("rounds %+v", r.Rounds)
@@ -45,7 +45,7 @@ func TestRoundWithoutSamplesHasNoPercentiles(t *testing.T) {
 	s.AddLatencies(nil, Faults{Lost: 5})
 	r := s.Row()
 	if r.P99 != 200 || r.Lost != 5 || r.Rounds[1].Lost != 5 {
-		t.Errorf("p99 %d, lost %d, want 200 and 5", r.P99, r.Lost)
+		t.Errorf("p99 %v, lost %d, want 200 and 5", r.P99, r.Lost)
 	}
 }
 

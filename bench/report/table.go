@@ -16,6 +16,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	r.writeHead(b)
 	r.writeRows(b)
 	r.writeRatios(b)
+	r.writeDifferences(b)
 	for _, note := range r.Notes {
 		fmt.Fprintf(b, "note: %s\n", note)
 	}
@@ -61,7 +62,7 @@ func (r *Run) disturbance() string {
 
 // writeRows writes a block for each unit, since columns of different units do not compare.
 func (r *Report) writeRows(w io.Writer) {
-	for _, unit := range []Unit{Nanoseconds, Frames, Bytes} {
+	for _, unit := range []Unit{Nanoseconds, Frames, Bytes, Parts} {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 		names := r.nameColumns(unit)
 		some := false
@@ -98,7 +99,7 @@ func (r *Report) nameColumns(u Unit) int {
 }
 
 func header(u Unit, names int) string {
-	shown := map[Unit]string{Nanoseconds: "us", Frames: "frames/s", Bytes: "MB/s"}[u]
+	shown := unitOfTable(u)
 	return fmt.Sprintf("%-*s\tloop\trate/s\tbytes\tp50 %s\tp90\tp99\tp99.9\tmax\tcount\tlost\t",
 		names, "row", shown)
 }
@@ -110,16 +111,24 @@ func rate(perSecond uint64) string {
 	return strconv.FormatUint(perSecond, 10)
 }
 
-// figure is one figure of a row, in the unit of the table: microseconds, frames/s, MB/s.
-func (r *Row) figure(v int64) string {
+// figure is one figure of a row, in the unit of the table: microseconds, frames/s, MB/s, parts.
+func (r *Row) figure(v float64) string {
 	switch r.Unit {
 	case Nanoseconds:
-		return strconv.FormatFloat(float64(v)/1e3, 'f', 2, 64)
+		if r.P50 < fine {
+			return strconv.FormatFloat(v/1e3, 'f', 4, 64)
+		}
+		return strconv.FormatFloat(v/1e3, 'f', 2, 64)
 	case Bytes:
-		return strconv.FormatFloat(float64(v)/1e6, 'f', 0, 64)
+		return strconv.FormatFloat(v/1e6, 'f', 0, 64)
+	case Parts:
+		return strconv.FormatFloat(v, 'f', 3, 64)
 	}
-	return strconv.FormatInt(v, 10)
+	return strconv.FormatFloat(v, 'f', 0, 64)
 }
+
+// fine is the time in nanoseconds below which two digits of a microsecond say too little.
+const fine = 100
 
 // String is the losses, and the other faults where there are any.
 func (f Faults) String() string {
@@ -148,4 +157,26 @@ func (r *Report) writeRatios(w io.Writer) {
 	}
 	t.Flush()
 	fmt.Fprintln(w)
+}
+
+func (r *Report) writeDifferences(w io.Writer) {
+	if len(r.Differences) == 0 {
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "difference\tmetric\tmedian of rounds, us\tleast - greatest\tat most\tverdict")
+	for _, x := range r.Differences {
+		fmt.Fprintf(t, "%s\t%s\t%+.2f\t%+.2f - %+.2f\t%s\t%s\n", x.Name, x.Metric, x.Value/1e3,
+			x.Low/1e3, x.High/1e3, x.limit(), x.Verdict)
+	}
+	t.Flush()
+	fmt.Fprintln(w)
+}
+
+// limit is what a difference is wanted to be at most, in microseconds.
+func (d *Difference) limit() string {
+	if d.AtMost == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%+.2f", d.AtMost/1e3)
 }

@@ -55,6 +55,7 @@ type benchOptions struct {
 	load.Options
 	rows     string
 	duration time.Duration
+	warmup   time.Duration // 0: a part of duration
 	quick    bool
 	json     string
 	html     string
@@ -160,9 +161,12 @@ func (o *benchOptions) complete(c *cobra.Command) error {
 		o.Seed = uint64(rand.Uint32()) + 1 // short enough to type again
 	}
 	o.Measure = core.Time(o.duration)
-	o.Warmup = core.Time(o.duration / warmupShare)
+	if o.Warmup = core.Time(o.duration / warmupShare); o.warmup > 0 {
+		o.Warmup = core.Time(o.warmup)
+	}
 	o.Self = []string{self, "bench", "peer"}
 	o.Echo = []string{self, "echo"}
+	o.Run = []string{self, "run"}
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find the iokernel beside this program: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ Exit code 0 if nothing fails, 1 if something does.`,
   dunlin doctor -o json | jq '.[] | select(.verdict != "ok")'`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			list := append(examineKernel(), examineProcess()...)
+			list := slices.Concat(examineKernel(), examineProcess(), examineCores())
 			if len(args) == 1 {
 				list = append(list, examineInterface(args[0])...)
 			}

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/dunlin-io/dunlin/cmd/internal/machine"
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/mem"
 	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/iokernel/config"
 )
@@ -53,6 +55,12 @@ func examineProcess() []finding {
 		} else {
 			list = append(list, judgeLockLimit(limit))
 		}
+	}
+	if can, err := mem.Probe(); err != nil {
+		list = append(list, fail(trackingCheck, err.Error(),
+			"more address space (ulimit -v unlimited), or vm.overcommit_memory other than 2"))
+	} else {
+		list = append(list, judgeTracking(can))
 	}
 	allowed, err := pin.Allowed()
 	if err != nil {
@@ -162,6 +170,30 @@ func judgeLockLimit(limit uint64) finding {
 	return ok("locked memory", "at most %d KiB, %d for each queue of an iokernel", limit>>10,
 		need>>10)
 }
+
+const trackingCheck = "dirty tracking"
+
+// judgeTracking says who notices which pages of an arena changed, and why.
+func judgeTracking(can mem.Features) finding {
+	if can.Tracking == nil {
+		says := "by the kernel, without privileges: userfaultfd and PAGEMAP_SCAN"
+		if can.Moving != nil {
+			return note(trackingCheck, "%s; an arena whose cap is raised is copied: %s", says,
+				reason(can.Moving))
+		}
+		return ok(trackingCheck, "%s; an arena whose cap is raised keeps its pages", says)
+	}
+	fix := "Linux 6.7 or later, with CONFIG_USERFAULTFD"
+	var why *mem.UnsupportedError
+	if errors.As(can.Tracking, &why) && why.Forbidden {
+		fix = "allow userfaultfd in the container's seccomp policy"
+	}
+	return warn(trackingCheck, "in software, which each access to an arena pays for: "+
+		reason(can.Tracking), fix)
+}
+
+// reason is an error without the package that it comes from.
+func reason(err error) string { return strings.TrimPrefix(err.Error(), "mem: ") }
 
 func judgeCPUs(allowed []int, isolated string) finding {
 	says := "CPUs " + config.FormatList(allowed) + " allowed"

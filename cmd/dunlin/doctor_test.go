@@ -10,6 +10,8 @@ import (
 
 	"github.com/dunlin-io/dunlin/cmd/internal/exit"
 	"github.com/dunlin-io/dunlin/cmd/internal/machine"
+	"github.com/dunlin-io/dunlin/core/mem"
+	"github.com/dunlin-io/dunlin/iokernel/sensor"
 	"github.com/dunlin-io/dunlin/xdp"
 )
 
@@ -54,9 +56,43 @@ func TestJudges(t *testing.T) {
 		{judgeLockLimit(8 << 20), verdictWarn, "at most 8192 KiB; an iokernel locks 16384"},
 		{judgeLockLimit(64 << 20), verdictOK, "at most 65536 KiB"},
 
+		{judgeTracking(mem.Features{}), verdictOK, "by the kernel"},
+		{
+			judgeTracking(mem.Features{Moving: missing(mem.PageMove, unix.EINVAL, false)}), verdictNote,
+			"is copied: no UFFDIO_MOVE, which Linux has from 6.8 on",
+		},
+		{
+			judgeTracking(mem.Features{Tracking: missing(mem.WriteProtect, unix.EPERM, true)}),
+			verdictWarn, "in software, which each access to an arena pays for: no userfaultfd",
+		},
+		{
+			judgeTracking(mem.Features{Tracking: missing(mem.PageScan, unix.ENOTTY, false)}),
+			verdictWarn, "which Linux has from 6.7 on",
+		},
+
 		{judgeCPUs([]int{3}, ""), verdictWarn, "CPUs 3 allowed: iokernel and workers share it"},
 		{judgeCPUs([]int{0, 1}, ""), verdictNote, "sleeps when idle"},
 		{judgeCPUs([]int{0, 1, 2, 3}, "2-3"), verdictOK, "CPUs 0-3 allowed, 2-3 isolated"},
+
+		{judgeLendable([]int{2}), verdictNote, "none can be lent"},
+		{judgeLendable([]int{0, 1, 2, 5}), verdictOK, "3 can be lent, CPUs 1-2,5 "},
+		{judgeSiblings([]int{0, 1, 2, 3}, pairedWith(2)), verdictOK, "CPUs 0 and 2, 1 and 3 share"},
+		{judgeSiblings([]int{2, 3}, pairedWith(2)), verdictOK, "CPUs 2 and 0, 3 and 1 share"},
+		{judgeSiblings([]int{0, 1}, pairedWith(0)), verdictNote, "none"},
+		{judgeSensor("x", nil, "good", "bad"), verdictOK, "good"},
+		{
+			judgeSensor("x", &sensor.Unavailable{Why: "not mounted", Remedy: "mount it"}, "good", "bad"),
+			verdictNote, "not mounted; mount it. Without it bad",
+		},
+		{judgeSensor("x", unix.EIO, "good", "bad"), verdictWarn, "input/output error"},
+		{judgeScheduler("", ""), verdictNote, "has none"},
+		{judgeScheduler("disabled", ""), verdictNote, "no scheduler loaded"},
+		{judgeScheduler("enabled", "rusty"), verdictWarn, `"rusty" is enabled`},
+		{judgeIdle(machine.IdleScope{}), verdictOK, "everybody"},
+		{
+			judgeIdle(machine.IdleScope{Within: "this session", Remedy: "sysctl"}), verdictWarn,
+			"within this session only",
+		},
 
 		{judgeLink(good), verdictOK, "eth1 (veth) is up"},
 		{judgeLink(with(func(f *xdp.Features) { f.Up = false })), verdictWarn, "is down"},
@@ -97,6 +133,15 @@ func TestJudges(t *testing.T) {
 			t.Errorf("%s: %s with the fix %q", f.Check, f.Verdict, f.Fix)
 		}
 	}
+}
+
+func missing(f mem.Feature, err error, forbidden bool) error {
+	return &mem.UnsupportedError{Feature: f, Forbidden: forbidden, Err: err}
+}
+
+// pairedWith makes CPUs that many apart hyperthreads of one core; 0 makes none.
+func pairedWith(apart int) func(int) (int, bool) {
+	return func(cpu int) (int, bool) { return cpu ^ apart, apart != 0 }
 }
 
 func TestFindingsAreWritten(t *testing.T) {

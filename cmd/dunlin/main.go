@@ -1,5 +1,6 @@
-// Command dunlin is everything that a user of dunlin types: an application to try (echo), what to
-// look at (doctor, status, capture, config), the keys of a cluster, and the benchmarks.
+// Command dunlin is everything that a user of dunlin types: an application to try (echo), the way
+// for ordinary programs onto lent cores (run), what to look at (doctor, status, cores, top,
+// capture, config), and the benchmarks.
 //
 // Each command has its file. What they share is the form of the output (output.go), the exit codes
 // (cmd/internal/exit) and the end: SIGINT or SIGTERM ends a command in order, a second one at once.
@@ -50,7 +51,9 @@ Applications attach to it and need no privilege; dunlin echo is one.
 ` + exit.Table,
 		Example: `  dunlin doctor eth1                   what this machine and that interface can do
   dunlin echo --udp 7777               answer UDP clients through the kernel-bypass path
+  dunlin run --be -- make -j4          an ordinary program on the time that lent cores have left
   sudo dunlin status                   what the iokernel does
+  sudo dunlin top                      who has which core, and how long requests wait
   sudo dunlin capture eth1 -w - | ...  the frames that tcpdump cannot see
   sudo dunlin bench latency --quick    what all of it costs, beside the kernel`,
 		Version:       build.Line(),
@@ -61,9 +64,9 @@ Applications attach to it and need no privilege; dunlin echo is one.
 	root.SetVersionTemplate("dunlin {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
 	root.PersistentFlags().VarP(new(format), "output", "o", "table or json")
-	root.AddCommand(echoCommand(), doctorCommand(), statusCommand(), captureCommand(),
-		configCommand(), clusterCommand(), benchCommand())
-	root.AddCommand(labCommand(), simCommand())
+	root.AddCommand(echoCommand(), runCommand(), doctorCommand(), statusCommand(),
+		coresCommand(), topCommand(), captureCommand(), configCommand(), clusterCommand(),
+		benchCommand(), labCommand(), simCommand())
 	markUsage(root)
 	return root
 }

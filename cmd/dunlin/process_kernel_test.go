@@ -129,7 +129,8 @@ type process struct {
 	name  string
 	cmd   *exec.Cmd
 	ended chan struct{}
-	code  int // valid after ended
+	code  int  // valid after ended
+	idle  bool // it has what others leave of a CPU
 
 	mu    sync.Mutex
 	lines []string
@@ -161,6 +162,14 @@ func (p *process) output() []string {
 	return slices.Clone(p.lines)
 }
 
+// patience is how long it may take for something that is not timed.
+func (p *process) patience() time.Duration {
+	if p.idle {
+		return 6 * patience
+	}
+	return patience
+}
+
 // wrote reports whether text is in the output, which need not have lines.
 func (p *process) wrote(text string) bool {
 	p.mu.Lock()
@@ -173,7 +182,7 @@ func (p *process) wrote(text string) bool {
 // line's number.
 func (p *process) await(t *testing.T, from int, text string) (string, int) {
 	t.Helper()
-	late := time.After(patience)
+	late := time.After(p.patience())
 	for {
 		p.mu.Lock()
 		lines, grown := p.lines, p.grown
@@ -189,7 +198,7 @@ func (p *process) await(t *testing.T, from int, text string) (string, int) {
 			t.Fatalf("%s ended with %d and did not say %q:\n%s", p.name, p.code, text,
 				strings.Join(p.output(), "\n"))
 		case <-late:
-			t.Fatalf("%s did not say %q within %v:\n%s", p.name, text, patience,
+			t.Fatalf("%s did not say %q within %v:\n%s", p.name, text, p.patience(),
 				strings.Join(p.output(), "\n"))
 		}
 	}
@@ -244,8 +253,8 @@ func (p *process) wait(t *testing.T, code int) {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("%s did not end within %v", p.name, patience)
+	case <-time.After(p.patience()):
+		t.Fatalf("%s did not end within %v", p.name, p.patience())
 	}
 	if p.code != code {
 		t.Errorf("%s ended with %d, want %d", p.name, p.code, code)

@@ -127,6 +127,10 @@ func (l *Lender) Target() Owner { return l.target }
 // Settled reports whether the last grant was taken up. Otherwise Check wants to be asked each pass.
 func (l *Lender) Settled() bool { return l.stage == settled }
 
+// Stuck reports whether the last grant was not taken up, whatever was done, and was reported.
+// Another grant begins anew; Check still notices if this one is taken up late.
+func (l *Lender) Stuck() bool { return l.stage == stuck }
+
 // Gone takes notice that an owner's workers have ended.
 func (l *Lender) Gone(o Owner) {
 	if l.holder == o {

@@ -50,7 +50,7 @@ func TestLoadIsSeenByWhoeverOpensIt(t *testing.T) {
 	line.TakeUp(444)
 	line.Become(Parked)
 	watch := NewWatch(l.Line(1), 444&Owner(MaxOwner), 1)
-	want := Sight{Waited: 889, Worked: 778, Timer: 333, Queued: 3, Ack: 444, State: Parked}
+	want := Sight{Waited: 889, Worked: 778, Busy: true, Timer: 333, Queued: 3, Ack: 444, State: Parked}
 	if got := watch.Look(1000, 0); got != want {
 		t.Errorf("sight %+v, want %+v", got, want)
 	}

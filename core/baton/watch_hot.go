@@ -5,7 +5,8 @@ import "github.com/dunlin-io/dunlin/core"
 // Sight is what a worker says, clamped: every value is one that an honest worker could have.
 type Sight struct {
 	Waited core.Time // how long the oldest runnable task has waited, at most MaxAge; 0: none waits
-	Worked core.Time // how long the request in hand has taken, at most MaxAge; 0: none is in hand
+	Worked core.Time // how long the request in hand has taken, at most MaxAge
+	Busy   bool      // a request is in hand, be it since just now
 	Stood  core.Time // how long the loop has not gone round, at most MaxAge
 	Timer  core.Time // when the next timer is due; core.Never: none is
 	Queued int       // runnable tasks, at most MaxQueued
@@ -76,6 +77,10 @@ func (w *Watch) State() State {
 	return State(s)
 }
 
+// Ack is the grant that the worker says that it took up last, as it is: only whether it is the
+// right one means anything.
+func (w *Watch) Ack() Word { return Word(w.line.ack.Load()) }
+
 // Look reads the line; the worker's core says word.
 func (w *Watch) Look(now core.Time, word Word) Sight {
 	l := w.line
@@ -87,6 +92,8 @@ func (w *Watch) Look(now core.Time, word Word) Sight {
 		Ack:    Word(l.ack.Load()),
 		State:  w.State(),
 	}
+	began := core.Time(l.began.Load())
+	s.Busy = began > 0 && began-ahead <= now
 	if s.Timer < 0 {
 		w.counts[NegativeTime]++
 	}

@@ -1,9 +1,10 @@
 package magazine
 
 import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
-
-	"pgregory.net/rapid"
 )
 
 // failer is what a testing.T, a testing.B and a rapid.T have in common.
@@ -14,19 +15,24 @@ type failer interface {
 
 // newFull returns a depot that holds the objects 0 to objects-1, put in through the first of its
 // caches.
-func newFull(t failer, objects, rounds, caches int) (*Depot, []*Cache) {
+func newFull(t failer, objects, rounds, caches int) (*Depot[uint32], []*Cache[uint32]) {
 	t.Helper()
-	d, err := New(objects, rounds, caches)
+	return newFullOf(t, Config{Objects: objects, Rounds: rounds, Caches: caches})
+}
+
+func newFullOf(t failer, c Config) (*Depot[uint32], []*Cache[uint32]) {
+	t.Helper()
+	d, err := New[uint32](c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := make([]*Cache, caches)
+	all := make([]*Cache[uint32], c.Caches)
 	for i := range all {
 		if all[i], err = d.Cache(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i := range objects {
+	for i := range c.Objects {
 		all[0].Put(uint32(i))
 	}
 	all[0].Drain()
@@ -34,18 +40,21 @@ func newFull(t failer, objects, rounds, caches int) (*Depot, []*Cache) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	for _, c := range []struct{ objects, rounds, caches int }{
-		{0, 1, 1},
-		{1, 0, 1},
-		{1, MaxRounds + 1, 1},
-		{1, 1, 0},
-		{-1, 1, 1},
-		{1, 1, -1},
-		{MaxObjects + 1, 1, 1},
-		{1, 1, MaxCaches + 1},
+	for _, c := range []Config{
+		{Objects: 0, Rounds: 1, Caches: 1},
+		{Objects: 1, Rounds: 0, Caches: 1},
+		{Objects: 1, Rounds: MaxRounds + 1, Caches: 1},
+		{Objects: 1, Rounds: 1, Caches: 0},
+		{Objects: -1, Rounds: 1, Caches: 1},
+		{Objects: 1, Rounds: 1, Caches: -1},
+		{Objects: MaxObjects + 1, Rounds: 1, Caches: 1},
+		{Objects: 1, Rounds: 1, Caches: MaxCaches + 1},
+		{Objects: 1, Rounds: 2, GrowTo: 1, Caches: 1},
+		{Objects: 1, Rounds: 2, GrowTo: -1, Caches: 1},
+		{Objects: 1, Rounds: 2, GrowTo: MaxRounds + 1, Caches: 1},
 	} {
-		if _, err := New(c.objects, c.rounds, c.caches); err == nil {
-			t.Errorf("New(%d, %d, %d) succeeded", c.objects, c.rounds, c.caches)
+		if _, err := New[uint32](c); err == nil {
+			t.Errorf("New(%+v) succeeded", c)
 		}
 	}
 }
@@ -93,69 +102,6 @@ func TestPutBeyondTheDepotPanics(t *testing.T) {
 	}
 }
 
-// TestModel compares any sequence of operations with the plain truth: an object is in one hand, in
-// one cache or in the depot, and Get fails only when its cache and the depot are empty.
-func TestModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		objects := rapid.IntRange(1, 200).Draw(t, "objects")
-		rounds := rapid.IntRange(1, 17).Draw(t, "rounds")
-		n := rapid.IntRange(1, 5).Draw(t, "caches")
-		d, caches := newFull(t, objects, rounds, n)
-		inHand := map[uint32]bool{}
-		var hand []uint32
-
-		get := func(c *Cache) {
-			o, ok := c.Get()
-			if !ok {
-				if c.Count() > 0 || d.Stored() > 0 {
-					t.Fatalf("no object, but cache has %d and depot %d", c.Count(), d.Stored())
-				}
-				return
-			}
-			if inHand[o] || o >= uint32(objects) {
-				t.Fatalf("object %d was given twice or never put", o)
-			}
-			inHand[o] = true
-			hand = append(hand, o)
-		}
-		put := func(c *Cache, at int) {
-			c.Put(hand[at])
-			delete(inHand, hand[at])
-			hand[at] = hand[len(hand)-1]
-			hand = hand[:len(hand)-1]
-		}
-		steps := rapid.IntRange(0, 400).Draw(t, "steps")
-		for range steps {
-			c := caches[rapid.IntRange(0, n-1).Draw(t, "cache")]
-			switch op := rapid.IntRange(0, 9).Draw(t, "op"); {
-			case op == 9:
-				before := c.Count() + d.Stored()
-				c.Drain()
-				if c.Count() != 0 || d.Stored() != before {
-					t.Fatalf("drained %d, cache keeps %d, depot has %d",
-						before, c.Count(), d.Stored())
-				}
-			case op >= 5 && len(hand) > 0:
-				put(c, rapid.IntRange(0, len(hand)-1).Draw(t, "at"))
-			case op == 4: // a burst
-				for range rounds + 1 {
-					get(c)
-				}
-			default:
-				get(c)
-			}
-			held := 0
-			for _, c := range caches {
-				held += c.Count()
-			}
-			if total := held + d.Stored() + len(hand); total != objects {
-				t.Fatalf("%d in caches, %d in the depot, %d in hand: %d of %d",
-					held, d.Stored(), len(hand), total, objects)
-			}
-		}
-	})
-}
-
 func TestAllocs(t *testing.T) {
 	_, caches := newFull(t, 1000, 64, 2)
 	hand := make([]uint32, 500)
@@ -169,6 +115,64 @@ func TestAllocs(t *testing.T) {
 		caches[1].Drain()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A depot that is contended nearly all the time lets its magazines grow step by step to the limit,
+// one that is not, or rarely, keeps them; and what was filled before goes on to be used.
+func TestMagazinesGrow(t *testing.T) {
+	for _, c := range []struct{ every, growTo, want int }{
+		{1, 100, 100},
+		{adaptTrades / adaptContended, 100, 100},
+		{adaptTrades/(adaptContended-1) + 1, 100, 8},
+		{1, 0, 8},
+		{1000, 100, 8},
+	} {
+		const objects = 4096
+		d, caches := newFullOf(t, Config{Objects: objects, Rounds: 8, GrowTo: c.growTo, Caches: 2})
+		sizes := []int{d.Rounds()}
+		for i := range 100 * adaptTrades {
+			caches[i%2].traded((i/2)%c.every == 0)
+			if n := d.Rounds(); n != sizes[len(sizes)-1] {
+				sizes = append(sizes, n)
+			}
+		}
+		if got := sizes[len(sizes)-1]; got != c.want || c.want > 8 && len(sizes) != 5 {
+			t.Errorf("contended each %d. time: sizes %v, want %d", c.every, sizes, c.want)
+		}
+		hand := make([]uint32, 0, objects)
+		for range 2 {
+			for o, ok := caches[0].Get(); ok; o, ok = caches[0].Get() {
+				hand = append(hand, o)
+			}
+			if len(hand) != objects {
+				t.Fatalf("%d of %d objects", len(hand), objects)
+			}
+			for _, o := range hand {
+				caches[0].Put(o)
+			}
+			caches[0].Drain()
+			hand = hand[:0]
+		}
+		if n, want := d.full.settled(d.next, 1), objects/c.want; n != want {
+			t.Errorf("%d magazines are full, want %d", n, want)
+		}
+	}
+}
+
+// Two caches that decide by the same size raise it once.
+func TestGrowthIsOneStep(t *testing.T) {
+	d, caches := newFullOf(t, Config{Objects: 100, Rounds: 4, GrowTo: 64, Caches: 2})
+	caches[0].trades = 0
+	for range adaptTrades {
+		caches[0].traded(true)
+		caches[1].traded(true)
+	}
+	if d.Rounds() != 8 {
+		t.Errorf("%d rounds after one decision each", d.Rounds())
+	}
+	if caches[1].traded(true); caches[1].rounds != 8 || caches[1].contended != 1 {
+		t.Errorf("the other counts %d contended trades from before", caches[1].contended)
 	}
 }
 
@@ -193,4 +197,31 @@ func BenchmarkGetPutBurst(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(hand)), "ns/pair")
+}
+
+// BenchmarkContended has each thread take and give 200 objects at a time, more than its magazines
+// hold, so that all meet at the depot, whose magazines may grow or not.
+func BenchmarkContended(b *testing.B) {
+	for _, growTo := range []int{64, 256} {
+		b.Run(fmt.Sprintf("growTo=%d", growTo), func(b *testing.B) {
+			d, caches := newFullOf(b, Config{
+				Objects: 1 << 14, Rounds: 64, GrowTo: growTo, Caches: runtime.GOMAXPROCS(0),
+			})
+			var worker atomic.Int32
+			b.RunParallel(func(p *testing.PB) {
+				c := caches[worker.Add(1)-1]
+				var hand [200]uint32
+				for p.Next() {
+					for i := range hand {
+						hand[i], _ = c.Get()
+					}
+					for _, o := range hand {
+						c.Put(o)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/200, "ns/pair")
+			b.ReportMetric(float64(d.Rounds()), "rounds")
+		})
+	}
 }

@@ -1,9 +1,13 @@
-// Package mem is the door to shared memory: memfds that are sealed so that nobody who is handed one
-// can shrink it under somebody else's feet (a SIGBUS) or grow it beyond its account.
+// Package mem is the door to memory: what processes share, and the window that arenas lie in.
 //
-// Create is for the side that owns the memory (the iokernel); Map is for the side that was handed
-// the file. Both are control-plane calls. The mapping lives until Close; whoever holds slices of
-// Bytes must have stopped using them.
+// Shared memory is memfds that are sealed so that nobody who is handed one can shrink it under
+// somebody else's feet (a SIGBUS) or grow it beyond its account. Create is for the side that owns
+// the memory (the iokernel); Map is for the side that was handed the file. Both are control-plane
+// calls. The mapping lives until Close; whoever holds slices of Bytes must have stopped using them.
+//
+// A Window is address space of this process alone. A Tracker says which of its pages changed, by
+// userfaultfd and PAGEMAP_SCAN, and Probe whether this kernel and this process have what that
+// takes. Neither needs a privilege.
 package mem
 
 import (

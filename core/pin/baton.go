@@ -21,7 +21,7 @@ import (
 //	│   names us ── yes ──> tell that we took it up ───────────────────────────────────────┐
 //	│         │ no                                                                         │
 //	│         v                                                                            │
-//	│   Yield, wake whom it names, sleep on the word: waiting, until it names us           │
+//	│   Leave, wake whom it names, sleep on the word: waiting, until it names us           │
 //	└──────────────────────────────────────────────────────────────────────────────────────┘
 //
 // The iokernel alone wakes such a loop. It never polls the files of its waiters and never asks them
@@ -31,10 +31,15 @@ import (
 // the CPU again, with a new epoch, when it has something to do. So a loop whose input only the
 // kernel sees must spin for ever, and leave it to the iokernel to take the CPU away.
 type Baton struct {
-	Cell  *baton.Cell // the CPU's word; mapped as long as the loop runs
-	Line  *baton.Line // what we tell; no other loop writes it
-	Self  baton.Owner
-	Yield func() // when the CPU is lost: on the loop's thread, between two steps; nil: nothing
+	Cell *baton.Cell // the CPU's word; mapped as long as the loop runs
+	Line *baton.Line // what we tell; no other loop writes it
+	Self baton.Owner
+	// Leave is called between two steps, on the loop's thread, when the CPU is lost and before the
+	// last look at the waiters before parking; nil: nothing.
+	Leave func()
+	// Ring tells whoever lends the CPU that the loop parks: he may sleep, and knows of nothing else
+	// when its next deadline is; nil: he looks.
+	Ring func()
 }
 
 func (b *Baton) check(cpu int) error {
@@ -107,8 +112,8 @@ func (l *Loop) await(now core.Time) error {
 
 // lose is what is done once when the CPU is no longer ours.
 func (l *Loop) lose(now core.Time) {
-	if l.sharing.Yield != nil {
-		l.sharing.Yield()
+	if l.sharing.Leave != nil {
+		l.sharing.Leave()
 	}
 	l.sharing.Line.Timer(l.o.Host.Next(now))
 }
@@ -121,6 +126,12 @@ func (l *Loop) rest(now core.Time) (bool, error) {
 	s := l.sharing
 	s.Line.Timer(l.o.Host.Next(now))
 	s.Line.Become(baton.Parked) // from here on, whoever has input for us grants us the CPU again
+	if s.Leave != nil {
+		s.Leave()
+	}
+	if s.Ring != nil {
+		s.Ring()
+	}
 	var err error
 	parked := !l.wanted(now)
 	if parked {

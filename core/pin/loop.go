@@ -87,7 +87,9 @@ func New(o Options) (*Loop, error) {
 			return nil, fmt.Errorf("pin: loop %q: %w", o.Name, err)
 		}
 	}
-	if o.CPU >= 0 {
+	// Where a CPU is shared, a process's other threads keep off it (KeepOff), and its mask says so:
+	// whether the loop may run there is found out when it does.
+	if o.CPU >= 0 && o.Baton == nil {
 		allowed, err := Allowed()
 		if err != nil {
 			return nil, err

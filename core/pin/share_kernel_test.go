@@ -209,7 +209,7 @@ func (r *rig) join(o baton.Owner, spin core.Time) (*Loop, *counter) {
 		Name: "shares", CPU: r.cpu, Spin: spin, Host: core.NewHost(c),
 		Waiters: []Waiter{c}, Baton: &Baton{
 			Cell: page.Cell(rigCore), Line: r.load.Line(int(o)),
-			Self: o, Yield: func() { c.yields.Add(1) },
+			Self: o, Leave: func() { c.yields.Add(1) },
 		},
 	})
 	r.becomes(o, baton.Waiting)

@@ -40,6 +40,15 @@ func (c *Consumer[T]) Seen() uint32 { return c.produced - c.next }
 // Any reports whether entries wait, and changes nothing.
 func (c *Consumer[T]) Any() bool { return c.producer.Load() != c.next }
 
+// Unread reports whether published entries wait that were not given back, judging by the two shared
+// indices alone: it may be asked by any thread, while another uses this end. Beside one that gives
+// entries back just now it may say so for none. A producer's index that cannot be shows nothing.
+func (c *Consumer[T]) Unread() bool {
+	from := c.consumer.Load()
+	n := c.producer.Load() - from
+	return n-1 <= c.mask || n != 0 && c.consumer.Load() != from
+}
+
 // look takes over the producer's index if at most a ringful waits and it did not run backwards.
 func (c *Consumer[T]) look() {
 	p := c.producer.Load()

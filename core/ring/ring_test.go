@@ -151,6 +151,36 @@ func TestLastLook(t *testing.T) {
 	}
 }
 
+// TestUnread: what others may ask agrees with what the consumer would find, through 2^32, and shows
+// no index that cannot be.
+func TestUnread(t *testing.T) {
+	mem := shared(8)
+	setIndices(mem, math.MaxUint32-3)
+	p, c := ends[uint64](t, mem, 8)
+	for i := range uint32(20) {
+		if c.Unread() {
+			t.Fatalf("round %d: unread in an empty ring", i)
+		}
+		n := i%8 + 1
+		p.Reserve(n)
+		p.Submit(n)
+		for left := n; left > 0; left-- {
+			if !c.Unread() {
+				t.Fatalf("round %d: nothing unread, and %d wait", i, left)
+			}
+			c.Peek(1)
+			c.Release(1)
+		}
+	}
+	from := c.next
+	for _, lie := range []uint32{9, 1 << 31, math.MaxUint32} {
+		indexAt{mem, Standard().Producer}.set(from + lie)
+		if c.Unread() {
+			t.Errorf("a producer %d ahead of a consumer of 8 shows", int32(lie))
+		}
+	}
+}
+
 // TestNothingShowsBeforeSubmit, and nothing is free before Release.
 func TestNothingShowsBeforeSubmit(t *testing.T) {
 	p, c := ends[Desc](t, shared(4), 4)

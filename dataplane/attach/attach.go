@@ -13,6 +13,9 @@
 //	direct    Direct: true     the application owns a NIC queue; the configuration must allow it
 //	solo      Solo: daemon     the iokernel runs inside this process, on the same core
 //
+// Where the iokernel lends cores (class lc or be), a mediated runtime has a worker on each of them,
+// and its workers run while the core is theirs.
+//
 // Open, Handle and Run are for the application's goroutines. Handlers run on the workers' threads:
 // one thread for each worker, pinned where the iokernel's configuration says. Two workers may call
 // the same handler at the same time. The frame memory is the runtime's until Run returns.
@@ -41,6 +44,7 @@ type Options struct {
 	Name   string // the runtime's name in the iokernel's configuration
 	Socket string // control socket; empty: DefaultSocket
 	Direct bool   // own a NIC queue
+	Cores  int    // refuse to attach if it cannot have so many cores; 0: what there is
 	Solo   Solo   // an iokernel inside this process; Socket is not used then
 	Spin   Spin   // when to park
 }
@@ -59,8 +63,9 @@ func SpinFor(t core.Time) Spin { return Spin{true, t} }
 type Door interface {
 	Attach(control.Hello) (control.Grant, map[string]*os.File, error)
 	Neigh(addr netip.Addr) (mac control.MAC, found bool, err error)
-	Done() <-chan struct{} // closed when the iokernel ends the attachment, or is gone
-	Wait() error           // blocks until then, and says why
+	Threads(ids []int) error // of the workers, where their cores come and go
+	Done() <-chan struct{}   // closed when the iokernel ends the attachment, or is gone
+	Wait() error             // blocks until then, and says why
 	Close() error
 }
 
@@ -80,6 +85,7 @@ type Runtime struct {
 	event   *pin.Event     // doorbell to the iokernel; nil in direct mode
 	sockets []*sock.Socket // direct mode
 	workers []*worker
+	loan    *loan // nil: the workers' CPUs are theirs for good
 }
 
 // worker is one run-to-completion loop.
@@ -90,7 +96,8 @@ type worker struct {
 	port   *dataplane.Port
 	host   *core.Host
 	waiter pin.Waiter
-	wake   *pin.Event // nil in direct mode
+	wake   *pin.Event // nil in direct mode, and on a core that is lent
+	core   int        // on a core that is lent: its line on the baton page
 }
 
 // Open attaches to the iokernel and maps what it hands out. The error says what to do.
@@ -103,7 +110,7 @@ func Open(o Options) (*Runtime, error) {
 	if o.Direct {
 		mode = control.Direct
 	}
-	grant, files, err := door.Attach(control.Hello{Runtime: o.Name, Mode: mode})
+	grant, files, err := door.Attach(control.Hello{Runtime: o.Name, Mode: mode, Cores: o.Cores})
 	if err != nil {
 		return nil, fmt.Errorf("attach %s: %w", o.Name, errors.Join(err, door.Close()))
 	}
@@ -173,9 +180,15 @@ func (rt *Runtime) Grant() control.Grant { return rt.grant }
 func (rt *Runtime) Workers() int { return len(rt.workers) }
 
 // Add lets p share a worker's thread: a client that sends requests, a timer. Before Run.
-func (rt *Runtime) Add(number int, p core.Poller) { rt.workers[number].host.Add(p) }
+func (rt *Runtime) Add(number int, p core.Poller) {
+	if rt.loan != nil {
+		p = &teller{Poller: p, line: rt.loan.load.Line(number)}
+	}
+	rt.workers[number].host.Add(p)
+}
 
-// Worker is a worker's loop, for pollers that share its thread.
+// Worker is a worker's loop, for pollers that share its thread. Where the iokernel lends cores
+// another thread may be using it: borrow it from the Seat.
 func (rt *Runtime) Worker(number int) *dataplane.Worker { return rt.workers[number].loop }
 
 // Port is the worker's port: what it counted, and what it has lent, for an audit. It belongs to the

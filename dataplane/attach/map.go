@@ -44,6 +44,9 @@ func (rt *Runtime) mapMediated(files map[string]*os.File) error {
 		return err
 	}
 	rt.event = pin.OpenEvent(file)
+	if err := rt.mapLoan(files); err != nil {
+		return err
+	}
 	pool, err := dataplane.NewPool(layout.FrameMemory(rt.memory.Bytes), dataplane.PoolConfig{
 		ChunkBytes: layout.ChunkBytes, Caches: layout.Workers,
 	})
@@ -55,10 +58,13 @@ func (rt *Runtime) mapMediated(files map[string]*os.File) error {
 		if err != nil {
 			return err
 		}
-		if file, err = take(files, control.FileWorker(i)); err != nil {
-			return err
+		w := &worker{number: i, cpu: g.CPU, core: g.Core}
+		if rt.loan == nil {
+			if file, err = take(files, control.FileWorker(i)); err != nil {
+				return err
+			}
+			w.wake = pin.OpenEvent(file)
 		}
-		w := &worker{number: i, cpu: g.CPU, wake: pin.OpenEvent(file)}
 		rt.workers = append(rt.workers, w)
 		if err := rt.wire(w, pool, func(c *dataplane.Cache, p dataplane.PortConfig) (err error) {
 			w.port, err = dataplane.NewPort(rings, c, doorbell{rt.event}, p)
@@ -68,7 +74,7 @@ func (rt *Runtime) mapMediated(files map[string]*os.File) error {
 		}
 		w.waiter = ringWaiter{w.port, w.wake}
 	}
-	return nil
+	return rt.share()
 }
 
 // mapDirect maps the rings of the sockets that were handed over.
@@ -131,7 +137,7 @@ func (rt *Runtime) wire(w *worker, pool *dataplane.Pool,
 	}
 	w.loop, err = dataplane.NewWorker(w.port, cache, dataplane.WorkerConfig{
 		MAC: wire.MAC(rt.grant.Interface.MAC), MTU: rt.grant.Interface.MTU,
-		VerifyChecksums: rt.grant.VerifyChecksums, Steered: true,
+		VerifyChecksums: rt.grant.VerifyChecksums, Steered: true, Turn: rt.turn(),
 	})
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func (rt *Runtime) Run(ctx context.Context) error {
 // runLoops gives each worker a thread of its own.
 func (rt *Runtime) runLoops(ctx context.Context) error {
 	spin := rt.grant.Spin
-	if spin < 0 {
+	if spin < 0 || rt.loan != nil { // who lends the core sees that it is idle, and parks it
 		spin = core.Never
 	}
 	if rt.o.Spin.set {
@@ -42,7 +42,7 @@ func (rt *Runtime) runLoops(ctx context.Context) error {
 	for i, w := range rt.workers {
 		loop, err := pin.New(pin.Options{
 			Name: fmt.Sprintf("worker%d", i), CPU: w.cpu, Spin: spin,
-			Host: w.host, Waiters: []pin.Waiter{w.waiter},
+			Host: w.host, Waiters: []pin.Waiter{w.waiter}, Baton: rt.baton(w),
 		})
 		if err != nil {
 			for _, l := range loops[:i] {
@@ -52,6 +52,13 @@ func (rt *Runtime) runLoops(ctx context.Context) error {
 		}
 		loops[i] = loop
 	}
+	if rt.loan != nil {
+		restore, err := pin.KeepOff(rt.loan.grant.Cores)
+		if err != nil {
+			return err
+		}
+		defer restore()
+	}
 	pin.Procs(len(loops))
 	ended := make(chan error, len(loops))
 	for _, loop := range loops {
@@ -59,6 +66,14 @@ func (rt *Runtime) runLoops(ctx context.Context) error {
 	}
 	var errs []error
 	running := len(loops)
+	if rt.loan != nil {
+		if err := rt.tellThreads(loops); err != nil {
+			errs = append(errs, err)
+			stopped, stop := context.WithCancel(ctx)
+			stop()
+			ctx = stopped
+		}
+	}
 	select {
 	case <-ctx.Done():
 	case <-rt.door.Done():
@@ -113,6 +128,7 @@ func (rt *Runtime) Close() error {
 	if rt.memory != nil {
 		errs = append(errs, rt.memory.Close())
 	}
-	rt.sockets, rt.workers, rt.event, rt.memory = nil, nil, nil, nil
+	errs = append(errs, rt.loan.close())
+	rt.sockets, rt.workers, rt.event, rt.memory, rt.loan = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }

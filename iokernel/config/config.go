@@ -32,6 +32,7 @@ type Config struct {
 	XDP               XDP
 	AllowDefaultRoute bool // take the interface even if it carries the default route
 	VerifyChecksums   bool // check IP and UDP checksums of received packets
+	Cores             Cores
 	Control           Control
 	Metrics           Metrics
 	Log               Log
@@ -49,6 +50,18 @@ type XDP struct {
 	Frames      int    // of a queue's frame memory
 	ChunkBytes  int    // of one frame: 2048 or 4096
 	Jumbo       Wish   // packets that span several frames
+}
+
+// Cores says which CPUs are lent to runtimes of class lc and be, and how.
+type Cores struct {
+	Lend           Lend
+	Policy         CorePolicy
+	Interval       core.Time // between two looks of the policy at what waits, at most
+	Threshold      core.Time // queueing delay from which an lc runtime takes a core from another
+	YieldDeadline  core.Time // a core that has not passed on by then is taken by force
+	StuckDeadline  core.Time // ... and by then its worker is reported as stuck
+	EvictStuck     bool      // and its runtime evicted
+	BandwidthLimit int       // MB/s of all memory traffic above which be gives way; 0: none
 }
 
 // Control is the socket that runtimes attach through.
@@ -83,7 +96,14 @@ type Runtime struct {
 	RingEntries int       // of each of a port's four rings, a power of two
 	AllowDirect bool      // may be handed the queues Queue to Queue+Workers-1 as its own
 	Queue       int       // NoQueue if unset
-	Endpoints   []Endpoint
+	Class       Class     // whether its cores come and go, and who gives way to whom
+	Reserved    int       // cores that it has at once when it has work
+	Most        int       // cores that it may have; 0: as many as are lent
+	Quantum     core.Time // of class be: how long it keeps a core that another one wants
+	// RequestBudget is of class lc: a request that takes longer has its core's other hyperthread
+	// left idle; 0: never.
+	RequestBudget core.Time
+	Endpoints     []Endpoint
 }
 
 // NoQueue is the Queue of a runtime that has none of its own.
@@ -107,6 +127,13 @@ func Default() Config {
 			Frames:      4096, // a full fill ring and as many on their way out
 			ChunkBytes:  maxChunkBytes,
 		},
+		Cores: Cores{
+			Policy:        PolicyCaladan,
+			Interval:      5 * core.Microsecond,  // Caladan's
+			Threshold:     10 * core.Microsecond, // Caladan's
+			YieldDeadline: 50 * core.Microsecond, // five requests of the threshold's length
+			StuckDeadline: 10 * core.Millisecond, // guess: far beyond what the kernel takes away
+		},
 		Control: Control{Socket: "/run/dunlin/iokernel.sock", Mode: 0o660},
 	}
 }
@@ -119,5 +146,6 @@ func DefaultRuntime() Runtime {
 		ChunkBytes:  maxChunkBytes,
 		RingEntries: 1024,
 		Queue:       NoQueue,
+		Quantum:     core.Millisecond, // guess: half a thousand hand-overs
 	}
 }

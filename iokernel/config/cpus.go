@@ -167,5 +167,23 @@ func (c Config) Machine(allowed []int) error {
 			check(fmt.Sprintf("runtimes[%d].cpus", i), cpu)
 		}
 	}
+	for _, cpu := range c.Cores.Lend.List {
+		check("cores.lend", cpu)
+	}
+	if c.Cores.Lend.Any() && len(problems) == 0 {
+		own := allowed[0]
+		if c.CPU != AnyCPU {
+			own = int(c.CPU)
+		}
+		lent := c.Lent(allowed, own)
+		if len(lent) == 0 {
+			problems.add("cores.lend", "this process may use CPU %s only, which is the "+
+				"iokernel's own: there is none to lend", FormatList(allowed))
+		}
+		if slices.Contains(lent, own) {
+			problems.add("cores.lend", "CPU %d is the iokernel's own; set cpu to another", own)
+		}
+		c.checkLent(&problems, lent)
+	}
 	return problems.err()
 }

@@ -24,6 +24,11 @@ func runtimeSettings() []runtimeSetting {
 		{"ring_entries", func(r *Runtime) any { return &r.RingEntries }},
 		{"allow_direct", func(r *Runtime) any { return &r.AllowDirect }},
 		{"queue", func(r *Runtime) any { return &r.Queue }},
+		{"class", func(r *Runtime) any { return &r.Class }},
+		{"reserved", func(r *Runtime) any { return &r.Reserved }},
+		{"most", func(r *Runtime) any { return &r.Most }},
+		{"quantum", func(r *Runtime) any { return &r.Quantum }},
+		{"request_budget", func(r *Runtime) any { return &r.RequestBudget }},
 	}
 }
 

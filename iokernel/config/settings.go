@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,6 +44,11 @@ func (s Setting) DefaultText() string {
 // Settings are all settings, in the order of the sample. Runtimes are not among them: they are
 // lists, which only a file gives.
 func Settings() []Setting {
+	return slices.Concat(interfaceSettings(), coreSettings(), serviceSettings())
+}
+
+// interfaceSettings are about the interface and its queues.
+func interfaceSettings() []Setting {
 	return []Setting{
 		{"interface", "network interface to serve", func(c *Config) any { return &c.Interface }},
 		{"cpu", "CPU that the iokernel runs on", func(c *Config) any { return &c.CPU }},
@@ -78,7 +84,50 @@ func Settings() []Setting {
 			"verify_checksums", "check checksums of received packets",
 			func(c *Config) any { return &c.VerifyChecksums },
 		},
+	}
+}
 
+// coreSettings are about the cores that are lent.
+func coreSettings() []Setting {
+	return []Setting{
+		{
+			"cores.lend", "CPUs to lend: none, auto or a list like 1-3",
+			func(c *Config) any { return &c.Cores.Lend },
+		},
+		{
+			"cores.policy", "who gets them: static, simple or caladan",
+			func(c *Config) any { return &c.Cores.Policy },
+		},
+		{
+			"cores.interval", "how often to look",
+			func(c *Config) any { return &c.Cores.Interval },
+		},
+		{
+			"cores.threshold", "queueing delay from which lc takes from lc",
+			func(c *Config) any { return &c.Cores.Threshold },
+		},
+		{
+			"cores.yield_deadline", "when to use force",
+			func(c *Config) any { return &c.Cores.YieldDeadline },
+		},
+		{
+			"cores.stuck_deadline", "when to report a worker as stuck",
+			func(c *Config) any { return &c.Cores.StuckDeadline },
+		},
+		{
+			"cores.evict_stuck", "evict runtimes with stuck workers",
+			func(c *Config) any { return &c.Cores.EvictStuck },
+		},
+		{
+			"cores.bandwidth_limit", "memory traffic in MB/s above which be gives way",
+			func(c *Config) any { return &c.Cores.BandwidthLimit },
+		},
+	}
+}
+
+// serviceSettings are about the daemon itself.
+func serviceSettings() []Setting {
+	return []Setting{
 		{
 			"control.socket", "path of the control socket",
 			func(c *Config) any { return &c.Control.Socket },
@@ -101,18 +150,9 @@ func Settings() []Setting {
 			func(c *Config) any { return &c.Metrics.Pprof },
 		},
 
-		{
-			"cluster.file", "cluster file; runtimes then get certificates",
-			func(c *Config) any { return &c.Cluster.File },
-		},
-		{
-			"cluster.host", "this host's name in the cluster file",
-			func(c *Config) any { return &c.Cluster.Host },
-		},
-		{
-			"cluster.key", "file of this host's private key",
-			func(c *Config) any { return &c.Cluster.Key },
-		},
+		{"cluster.file", "cluster file", func(c *Config) any { return &c.Cluster.File }},
+		{"cluster.host", "this host's name in it", func(c *Config) any { return &c.Cluster.Host }},
+		{"cluster.key", "this host's key file", func(c *Config) any { return &c.Cluster.Key }},
 
 		{"log.level", "info, debug, warn or error", func(c *Config) any { return &c.Log.Level }},
 		{"log.format", "text or json", func(c *Config) any { return &c.Log.Format }},
@@ -146,7 +186,7 @@ func assign(at any, text string) (err error) {
 // isList reports whether a value may be written as a YAML sequence.
 func isList(at any) bool {
 	switch at.(type) {
-	case *Queues, *CPUs, *[]Account:
+	case *Queues, *CPUs, *Lend, *[]Account:
 		return true
 	}
 	return false
@@ -162,7 +202,7 @@ func format(at any) string {
 	case *int:
 		return strconv.Itoa(*at)
 	case *core.Time:
-		return formatTime(*at)
+		return FormatTime(*at)
 	case *[]Account:
 		return formatAccounts(*at)
 	case fmt.Stringer:

@@ -45,10 +45,11 @@ func (c *Config) validate() problems {
 		p.add("interface", "%q cannot be the name of an interface", name)
 	}
 	if c.Spin > maxSpin {
-		p.add("spin", "%s is more than %s; poll: spin never sleeps", formatTime(c.Spin),
-			formatTime(maxSpin))
+		p.add("spin", "%s is more than %s; poll: spin never sleeps", FormatTime(c.Spin),
+			FormatTime(maxSpin))
 	}
 	p.sizes("xdp.", c.XDP.RingEntries, c.XDP.Frames, c.XDP.ChunkBytes, 1)
+	c.validateCores(&p)
 	c.validateControl(&p)
 	if err := checkListen(c.Metrics.Listen); err != nil {
 		p.add("metrics.listen", "%q: %v", c.Metrics.Listen, err)

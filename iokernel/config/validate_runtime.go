@@ -12,7 +12,9 @@ func (c *Config) validateRuntimes(p *problems) {
 		p.add("runtimes", "%d runtimes; want at most %d", len(c.Runtimes), MaxRuntimes)
 	}
 	for i := range c.Runtimes {
-		c.Runtimes[i].validate(p, fmt.Sprintf("runtimes[%d].", i))
+		prefix := fmt.Sprintf("runtimes[%d].", i)
+		c.Runtimes[i].validate(p, prefix)
+		c.Runtimes[i].validateClass(p, prefix, c.Cores.Lend)
 	}
 }
 
@@ -40,7 +42,7 @@ func (r *Runtime) validate(p *problems, prefix string) {
 	case !r.AllowDirect && r.Queue != NoQueue:
 		p.add(prefix+"queue", "is for direct runtimes only; add allow_direct: true, or take it out")
 	}
-	if len(r.Endpoints) == 0 {
+	if len(r.Endpoints) == 0 && r.Class != ClassBE { // which may only compute
 		p.add(prefix+keyEndpoints, "%q serves nothing; list an EtherType or a UDP port", r.Name)
 	}
 	if len(r.Endpoints) > MaxEndpoints {

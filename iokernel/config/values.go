@@ -208,7 +208,8 @@ func parseTime(text string) (core.Time, error) {
 	return core.Time(d), nil
 }
 
-func formatTime(t core.Time) string {
+// FormatTime writes a duration as a configuration would have it.
+func FormatTime(t core.Time) string {
 	return strings.ReplaceAll(time.Duration(t).String(), "µ", "u")
 }
 

@@ -175,7 +175,7 @@ func TestBadGrant(t *testing.T) {
 	r := newRig(t, nil)
 	for want, spoil := range map[string]func(*Attachment){
 		"1 files with 0 names":    func(a *Attachment) { a.Grant.FDs = nil },
-		"more than 65536":         func(a *Attachment) { a.Grant.Runtime = strings.Repeat("x", MaxMessageBytes) },
+		"more than 131072":        func(a *Attachment) { a.Grant.Runtime = strings.Repeat("x", MaxMessageBytes) },
 		"254 files; the kernel":   func(a *Attachment) { a.Files = slices.Repeat(a.Files, MaxFiles+1) },
 		"file granted: use of cl": func(a *Attachment) { a.Files = []*os.File{closedFile(t)} },
 	} {

@@ -246,3 +246,32 @@ func (c *Client) Status() (Status, error) {
 	}
 	return *s, nil
 }
+
+// Threads tells an attached client's iokernel on which threads its workers run.
+func (c *Client) Threads(ids []int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, err := c.call(&Threads{IDs: ids})
+	if err != nil {
+		return err
+	}
+	if _, ok := r.message.(*Done); !ok {
+		return unexpected(r)
+	}
+	return nil
+}
+
+// Cores asks who has which core, with up to so many of the last decisions; see Status.
+func (c *Client) Cores(decisions int) (Cores, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, err := c.call(&CoresRequest{Decisions: decisions})
+	if err != nil {
+		return Cores{}, err
+	}
+	s, ok := r.message.(*Cores)
+	if !ok {
+		return Cores{}, unexpected(r)
+	}
+	return *s, nil
+}

@@ -9,6 +9,8 @@
 //	              <───── Certified + file ───
 //	Client.Neigh ─────── Neigh ─────────────> Handler.Neigh
 //	              <───── NeighReply ─────────
+//	Client.Threads ───── Threads ───────────> Handler.Threads
+//	              <───── Done ───────────────
 //	Client.Done  <────── Evicted, or end ──── Session.Evict, Server.Close, death
 //	              ────── end of connection ─> Handler.Detach, exactly once
 //
@@ -28,9 +30,12 @@ import "time"
 // Version of the messages. Both sides must have the same.
 const Version = 1
 
-// MaxMessageBytes bounds a message. (guess: a Status of 64 runtimes is 30 KiB; a SEQPACKET message
+// MaxMessageBytes bounds a message. (guess: a Cores of 256 cores is 60 KiB; a SEQPACKET message
 // must fit into the socket's buffer, 208 KiB by default)
-const MaxMessageBytes = 64 << 10
+const MaxMessageBytes = 128 << 10
+
+// MaxDecisions bounds the decisions of one Cores. (guess: a screen or two; each takes 200 bytes)
+const MaxDecisions = 128
 
 // MaxFiles bounds the files of one message. Origin: SCM_MAX_FD of the kernel.
 const MaxFiles = 253

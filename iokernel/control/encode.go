@@ -41,6 +41,14 @@ func typeOf(m message) string {
 		return "status_reply"
 	case *Evicted:
 		return "evicted"
+	case *Threads:
+		return "threads"
+	case *Done:
+		return "done"
+	case *CoresRequest:
+		return "cores"
+	case *Cores:
+		return "cores_reply"
 	}
 	panic(fmt.Sprintf("control: %T is no message", m))
 }
@@ -67,6 +75,14 @@ func newMessage(name string) message {
 		return new(Status)
 	case "evicted":
 		return new(Evicted)
+	case "threads":
+		return new(Threads)
+	case "done":
+		return new(Done)
+	case "cores":
+		return new(CoresRequest)
+	case "cores_reply":
+		return new(Cores)
 	}
 	return nil
 }

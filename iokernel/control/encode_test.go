@@ -22,9 +22,9 @@ func messages() []message {
 		Name: "veth0", Index: 3, MAC: MAC{2, 0, 0, 0, 0, 1}, MTU: 1500,
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")},
 	}
-	workers := []WorkerGrant{{Worker: 0, CPU: 1, Queue: -1}, {Worker: 1, CPU: 2, Queue: 5}}
+	workers := []WorkerGrant{{Worker: 0, CPU: 1, Core: -1, Queue: -1}, {Worker: 1, CPU: 2, Core: 3, Queue: 5}}
 	return []message{
-		&Hello{Runtime: "echo", Mode: Direct, Endpoints: endpoints},
+		&Hello{Runtime: "echo", Mode: Direct, Endpoints: endpoints, Cores: 3},
 		&Grant{
 			Runtime: "echo", Mode: Direct, Interface: inter, Workers: workers, Endpoints: endpoints,
 			Layout:          Layout{Workers: 2, RingEntries: 1024, ChunkBytes: 4096, Chunks: 4096, Bytes: 1 << 24},
@@ -33,7 +33,8 @@ func messages() []message {
 				FillEntries: 1, CompletionEntries: 2, RxEntries: 3, TxEntries: 4,
 				HeadroomBytes: 5, ZeroCopy: true, NeedWakeup: true, MultiBuffer: true,
 			},
-			FDs: []string{FileMemory, FileDoorbell, FileWorker(0), FileSocket(0)},
+			Loan: &LoanGrant{Class: "lc", Owner: 1, Cores: []int{1, 2}, Reserved: 1, Most: 2},
+			FDs:  []string{FileMemory, FileDoorbell, FileWorker(0), FileSocket(0)},
 		},
 		&Certify{Key: []byte{1, 2}},
 		&Certified{Certificate: []byte{3, 4}, ClusterBytes: 5},
@@ -50,6 +51,28 @@ func messages() []message {
 			}},
 		},
 		&Evicted{Reason: "why"},
+		&Threads{IDs: []int{7, 8}},
+		&Done{},
+		&CoresRequest{Decisions: 3},
+		&Cores{
+			Policy: "caladan", Interval: 5000, Passes: 1, Uptime: 2,
+			Cores: []Core{{
+				Core: 1, CPU: 2, State: "idle", Owner: "echo", Held: 3, Reason: "frames wait", Grants: 4,
+				Times: []OwnerTime{{"echo", 5}, {"", 6}},
+			}},
+			Runtimes: []CoreUser{{
+				Runtime: "echo", Class: "lc", Attached: true, Guest: true, Reserved: 1, Most: 2,
+				Held: 3, Waiting: 4, DelayP50: 5, DelayP99: 6, Time: 7, Busy: 8, Served: 9,
+				Grants: 10, Revocations: 11, Demotions: 12, Stuck: 13, Nonsense: 14, Hold: 15,
+			}},
+			Decisions: []Decision{{
+				Age: 1, Core: 2, From: "a", To: "b", Action: "grant", Reason: "r", Input: "i",
+				Waiting: 3, Delay: 4,
+			}},
+			Latencies: CoreLatency{Detection: 1, HandOver: 2, HandOver9: 3},
+			Wakes:     WakeAccount{Wakes: 1, Signals: 2, Spent: 3, Longest: 4},
+			Sensors:   []CoreSensor{{Name: "n", Available: true, Why: "w"}},
+		},
 	}
 }
 
@@ -126,7 +149,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestEncodeOversize(t *testing.T) {
 	if _, err := encode(&Evicted{Reason: strings.Repeat("x", MaxMessageBytes)}); err == nil ||
-		!strings.Contains(err.Error(), "65536") {
+		!strings.Contains(err.Error(), "131072") {
 		t.Errorf("a message that nobody would receive: %v", err)
 	}
 }

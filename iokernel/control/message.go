@@ -13,6 +13,7 @@ type Mode string
 const (
 	Mediated Mode = "mediated" // port rings to the iokernel
 	Direct   Mode = "direct"   // AF_XDP sockets of its own
+	Guest    Mode = "guest"    // no frames: an ordinary program on cores that others leave
 )
 
 // Hello asks to attach.
@@ -22,6 +23,9 @@ type Hello struct {
 	// Endpoints are what the runtime needs; it is refused unless its configuration has each.
 	// Without any it takes what there is.
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// Cores is how many cores the runtime wants at least to be able to get; it is refused if its
+	// configuration has fewer. 0 takes what there is.
+	Cores int `json:"cores,omitempty"`
 }
 
 // Endpoint is an EtherType, or a UDP port at one address (of the interface) or at all.
@@ -78,8 +82,11 @@ type Grant struct {
 	Spin core.Time `json:"spin_ns"`
 	// Direct is set in that mode.
 	Direct *DirectGrant `json:"direct,omitempty"`
+	// Loan is set where the cores that the workers run on come and go.
+	Loan *LoanGrant `json:"loan,omitempty"`
 	// FDs names the files, in their order: FileMemory, FileDoorbell, then FileWorker(k), and in
-	// direct mode FileSocket(k), for each worker.
+	// direct mode FileSocket(k), for each worker. With a Loan there are no files of workers, but
+	// FileBaton and FileLoad; a guest has none.
 	FDs []string `json:"fds"`
 }
 
@@ -87,6 +94,8 @@ type Grant struct {
 const (
 	FileMemory   = "memory"   // the sealed memfd that Layout divides
 	FileDoorbell = "doorbell" // eventfd, this runtime's alone: it wakes the iokernel
+	FileBaton    = "baton"    // the baton page, for reading
+	FileLoad     = "load"     // this runtime's load page: a line for each worker
 )
 
 // FileWorker is the name of what the iokernel wakes a worker by: the far end of a pin.Bell.
@@ -108,6 +117,7 @@ type Interface struct {
 type WorkerGrant struct {
 	Worker int `json:"worker"`
 	CPU    int `json:"cpu"`   // to pin to
+	Core   int `json:"core"`  // with a Loan: its line on the baton page; -1 otherwise
 	Queue  int `json:"queue"` // of the interface, direct mode; -1 otherwise
 }
 

@@ -25,6 +25,9 @@ type Rule struct {
 	UIDs        []uint32
 	GIDs        []uint32
 	AllowDirect bool
+	Guest       bool // class be: it may attach as a guest
+	Lent        bool // class lc or be: its cores come and go
+	Cores       int  // most that it can get
 	Endpoints   []Endpoint
 }
 
@@ -69,8 +72,16 @@ func (p Policy) Attach(c Credentials, h Hello) *Refusal {
 		return Refuse(CodeDenied, "uid %d (gid %d) is not in uids or gids of runtime %q in the "+
 			"iokernel's configuration; it may attach as %s", c.UID, c.GID, h.Runtime, p.names(c))
 	}
+	if refusal := rule.cores(h); refusal != nil {
+		return refusal
+	}
 	switch h.Mode {
 	case Mediated:
+	case Guest:
+		if !rule.Guest {
+			return Refuse(CodeDenied, "runtime %q may not attach as a guest: ordinary programs "+
+				"run under a runtime of class be", h.Runtime)
+		}
 	case Direct:
 		if !rule.AllowDirect {
 			return Refuse(CodeDenied, "runtime %q may not attach in direct mode: nobody could "+
@@ -78,13 +89,31 @@ func (p Policy) Attach(c Credentials, h Hello) *Refusal {
 				h.Runtime)
 		}
 	default:
-		return Refuse(CodeMalformed, "mode %.32q: want %q or %q", h.Mode, Mediated, Direct)
+		return Refuse(CodeMalformed, "mode %.32q: want %q, %q or %q", h.Mode, Mediated, Direct,
+			Guest)
 	}
 	for _, e := range h.Endpoints {
 		if !rule.serves(e) {
 			return Refuse(CodeDenied, "%v is not among the endpoints of runtime %q in the "+
 				"iokernel's configuration", e, h.Runtime)
 		}
+	}
+	return nil
+}
+
+// cores decides about the number of cores.
+func (r Rule) cores(h Hello) *Refusal {
+	switch {
+	case h.Cores < 0:
+		return Refuse(CodeMalformed, "%d cores", h.Cores)
+	case h.Cores > r.Cores:
+		return Refuse(CodeDenied, "runtime %q asks for %d cores and can get %d at most: raise "+
+			"its `most` or lend more CPUs (cores.lend) in the iokernel's configuration",
+			h.Runtime, h.Cores, r.Cores)
+	case r.Lent && h.Mode == Direct:
+		return Refuse(CodeDenied, "runtime %q may not attach in direct mode: its cores come and "+
+			"go with its frames, which the iokernel would not see; take its class out of the "+
+			"iokernel's configuration to pin it", h.Runtime)
 	}
 	return nil
 }

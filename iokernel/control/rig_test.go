@@ -46,10 +46,11 @@ type handler struct {
 	attached chan *Session
 	detached chan ending
 
-	asked  atomic.Bool // Status was called
-	mu     sync.Mutex
-	grant  grantFunc // nil: the one file
-	status Status
+	asked   atomic.Bool  // Status was called
+	threads atomic.Int64 // the one that was named
+	mu      sync.Mutex
+	grant   grantFunc // nil: the one file
+	status  Status
 }
 
 type grantFunc func(context.Context, *Session, Hello) (Attachment, error)
@@ -106,6 +107,18 @@ func (h *handler) Neigh(_ context.Context, _ *Session, addr netip.Addr) (NeighRe
 		return NeighReply{Addr: addr, MAC: MAC{2, 0, 0, 0, 0, 2}, Found: true}, nil
 	}
 	return NeighReply{Addr: addr}, nil
+}
+
+func (h *handler) Threads(_ context.Context, _ *Session, ids []int) error {
+	if len(ids) == 1 {
+		h.threads.Store(int64(ids[0]))
+		return nil
+	}
+	return Refuse(CodeDenied, "%d threads, and one worker", len(ids))
+}
+
+func (h *handler) Cores(_ context.Context, decisions int) (Cores, error) {
+	return Cores{Policy: "test", Decisions: make([]Decision, decisions)}, nil
 }
 
 func (h *handler) Status(context.Context) (Status, error) {

@@ -44,8 +44,12 @@ type Handler interface {
 	Detach(s *Session, reason string)
 	// Neigh looks up a neighbour for an attached session.
 	Neigh(ctx context.Context, s *Session, addr netip.Addr) (NeighReply, error)
+	// Threads takes notice of the threads of an attached session's workers.
+	Threads(ctx context.Context, s *Session, ids []int) error
 	// Status describes the iokernel.
 	Status(ctx context.Context) (Status, error)
+	// Cores says who has which core, with up to so many decisions.
+	Cores(ctx context.Context, decisions int) (Cores, error)
 }
 
 // Server serves one control socket.

@@ -150,18 +150,38 @@ func (s *Session) answer(ctx context.Context, h Handler, m message, attached *bo
 			return packet{}, err
 		}
 		return pack(&r)
-	case *StatusRequest:
-		if refusal := s.server.policy.Status(s.peer.Credentials); refusal != nil {
-			return packet{}, refusal
+	case *Threads:
+		if !*attached {
+			return packet{}, Refuse(CodeOrder, "attach first")
 		}
-		r, err := h.Status(ctx)
+		if err := h.Threads(ctx, s, m.IDs); err != nil {
+			return packet{}, err
+		}
+		return pack(&Done{})
+	case *StatusRequest, *CoresRequest:
+		return s.report(ctx, h, m)
+	}
+	return packet{}, Refuse(CodeMalformed, "a message of type %s does not come from a runtime",
+		typeOf(m))
+}
+
+// report answers those who only look.
+func (s *Session) report(ctx context.Context, h Handler, m message) (packet, error) {
+	if refusal := s.server.policy.Status(s.peer.Credentials); refusal != nil {
+		return packet{}, refusal
+	}
+	if m, ok := m.(*CoresRequest); ok {
+		r, err := h.Cores(ctx, min(max(m.Decisions, 0), MaxDecisions))
 		if err != nil {
 			return packet{}, err
 		}
 		return pack(&r)
 	}
-	return packet{}, Refuse(CodeMalformed, "a message of type %s does not come from a runtime",
-		typeOf(m))
+	r, err := h.Status(ctx)
+	if err != nil {
+		return packet{}, err
+	}
+	return pack(&r)
 }
 
 func (s *Session) attach(ctx context.Context, h Handler, hello Hello, attached *bool) (

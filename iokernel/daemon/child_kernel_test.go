@@ -46,6 +46,10 @@ func play(role, socket, name string, direct bool, args []string) error {
 	switch role {
 	case "echo":
 		return playEcho(socket, name, direct)
+	case "compute", "deaf":
+		return playCompute(socket, name, role == "deaf")
+	case "requeue":
+		return playRequeue(socket, name)
 	case "hostile":
 		return playHostile(socket, name, args[0], args[1:])
 	}

@@ -33,11 +33,20 @@ func (d *Daemon) listen() error {
 func (d *Daemon) policy() control.Policy {
 	var p control.Policy
 	for _, r := range d.o.Config.Runtimes {
-		p.Rules = append(p.Rules, control.Rule{
+		lent := r.Class != config.ClassPinned
+		rule := control.Rule{
 			Runtime: r.Name,
 			UIDs:    ids(r.UIDs), GIDs: ids(r.GIDs), AllowDirect: r.AllowDirect,
+			Guest: r.Class == config.ClassBE, Lent: lent, Cores: r.Workers,
 			Endpoints: controlEndpoints(r.Endpoints),
-		})
+		}
+		if lent {
+			rule.Cores = len(d.o.Config.Lent(d.allowed, d.cpu))
+			if r.Most > 0 {
+				rule.Cores = r.Most
+			}
+		}
+		p.Rules = append(p.Rules, rule)
 	}
 	if g := d.o.Config.Control.Group; g.Known {
 		p.StatusGIDs = []uint32{g.ID}
@@ -77,6 +86,7 @@ func (h handler) Attach(_ context.Context, s *control.Session, hello control.Hel
 }
 
 func (h handler) Detach(s *control.Session, _ string) {
+	h.d.forgetIdentity(s)
 	if err := h.d.detach(s); err != nil {
 		h.d.log.Error("iokernel: detach", "err", err)
 	}

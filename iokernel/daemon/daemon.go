@@ -46,6 +46,8 @@ type Options struct {
 	Inside func(func() error) error
 	// Private leaves out control socket and metrics: for an iokernel inside an application.
 	Private bool
+
+	senses *senses // in tests; nil: this machine's
 }
 
 // Daemon is a running iokernel.
@@ -61,6 +63,7 @@ type Daemon struct {
 	nic       *xdp.Interface
 	queues    []*queue
 	dataplane *iokernel.Dataplane
+	lending   *lending // nil: no cores are lent
 	host      *core.Host
 	loop      *pin.Loop
 	steering  *steering
@@ -69,6 +72,7 @@ type Daemon struct {
 	server    *control.Server
 	metrics   *metrics.Server
 	evictions chan struct{} // of size 1: the Dataplane has some
+	signing   *identities   // nil: no cluster
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 	failed    chan error  // of size 1: why the daemon cannot go on
@@ -103,8 +107,14 @@ func Start(o Options) (_ *Daemon, err error) {
 	if err := d.placeLoop(); err != nil {
 		return nil, err
 	}
+	if err := d.openLending(); err != nil {
+		return nil, err
+	}
 	// First, so that a second iokernel learns that it is one, and not that its ports are taken.
 	if err := d.listen(); err != nil {
+		return nil, err
+	}
+	if err := d.openCluster(); err != nil {
 		return nil, err
 	}
 	if err := o.Inside(d.openNetwork); err != nil {
@@ -162,6 +172,9 @@ func (d *Daemon) buildDataplane() error {
 		return err
 	}
 	d.host = core.NewHost(d.dataplane)
+	if d.lending != nil {
+		d.host.Add(d.lending.scheduler) // behind it: what has just come is looked at at once
+	}
 	waiters := []pin.Waiter{runtimes{d.dataplane}}
 	for _, q := range d.queues {
 		waiters = append(waiters, q)
@@ -183,6 +196,10 @@ func (d *Daemon) run(ctx context.Context) {
 	})
 	d.start(func() { d.watch(ctx) })
 	d.start(func() { d.evict(ctx) })
+	if d.lending != nil {
+		d.start(func() { d.watchStuck(ctx) })
+		d.start(func() { d.sense(ctx) })
+	}
 	if d.metrics != nil {
 		d.start(func() { d.serveMetrics(ctx) })
 	}
@@ -248,10 +265,11 @@ func (d *Daemon) Close() error {
 			d.metrics.Close() // Serve has closed it, unless it was never called
 		}
 		d.running.Wait()
+		errs = append(errs, d.closeCluster())
 		if d.loop != nil {
 			errs = append(errs, d.loop.Close()) // if it never ran
 		}
-		errs = append(errs, d.closeNetwork())
+		errs = append(errs, d.closeNetwork(), d.lending.close())
 	})
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("iokernel: close: %w", err)

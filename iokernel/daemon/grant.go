@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/mem"
@@ -13,6 +14,7 @@ import (
 	"github.com/dunlin-io/dunlin/iokernel"
 	"github.com/dunlin-io/dunlin/iokernel/config"
 	"github.com/dunlin-io/dunlin/iokernel/control"
+	"github.com/dunlin-io/dunlin/iokernel/cores"
 	"github.com/dunlin-io/dunlin/xdp"
 )
 
@@ -27,6 +29,9 @@ type attachment struct {
 	wakes   []*pin.Bell       // mediated: we wake its workers
 	runtime *iokernel.Runtime // mediated
 	sockets []*xdp.Socket     // direct
+	load    *mem.Memory       // lent cores: its load page
+	loan    *cores.Runtime    // lent cores
+	threads bool              // ... those of its workers are known
 	steered bool
 	cut     bool // evicted: its reason is on the way
 }
@@ -72,18 +77,23 @@ func (d *Daemon) attach(by owner, peer control.Credentials, h control.Hello) (
 		}
 	}(a)
 	a.grant = d.grantFor(a)
-	if h.Mode == control.Direct {
+	switch h.Mode {
+	case control.Direct:
 		f, err = d.openDirect(a)
-	} else {
+	case control.Guest:
+		f, err = d.openGuest(a)
+	default:
 		f, err = d.openMediated(a)
 	}
 	if err != nil {
 		return nil, f, err
 	}
-	if err = d.steering.add(a.config.Endpoints); err != nil {
-		return nil, f, err
+	if a.runtime != nil || len(a.sockets) > 0 {
+		if err = d.steering.add(a.config.Endpoints); err != nil {
+			return nil, f, err
+		}
+		a.steered = true
 	}
-	a.steered = true
 	a.grant.FDs = f.names
 	d.attached[by] = a
 	return a, f, nil
@@ -100,12 +110,14 @@ func (d *Daemon) grantFor(a *attachment) control.Grant {
 	if d.spin == core.Never {
 		g.Spin = spinForever
 	}
-	for w := range c.Workers {
-		g.Workers = append(g.Workers, control.WorkerGrant{
-			Worker: w, CPU: d.workerCPU(c, w),
-			Queue: -1,
-		})
+	for w := range d.workers(c) {
+		worker := control.WorkerGrant{Worker: w, CPU: d.workerCPU(c, w), Core: -1, Queue: -1}
+		if d.lends(c) {
+			worker.CPU, worker.Core = d.lending.cpus[w], w
+		}
+		g.Workers = append(g.Workers, worker)
 	}
+	g.Loan = d.loan(a)
 	return g
 }
 
@@ -116,7 +128,7 @@ func (d *Daemon) workerCPU(c *config.Runtime, worker int) int {
 	}
 	var others []int
 	for _, cpu := range d.allowed {
-		if cpu != d.cpu {
+		if cpu != d.cpu && (d.lending == nil || !slices.Contains(d.lending.cpus, cpu)) {
 			others = append(others, cpu)
 		}
 	}
@@ -134,7 +146,7 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 	}
 	c := a.config
 	layout, err := dataplane.NewLayout(dataplane.LayoutConfig{
-		Workers:     c.Workers,
+		Workers:     d.workers(c),
 		RingEntries: uint32(c.RingEntries), ChunkBytes: c.ChunkBytes, Chunks: c.Frames,
 	})
 	if err != nil {
@@ -149,37 +161,58 @@ func (d *Daemon) openMediated(a *attachment) (f files, err error) {
 		return f, err
 	}
 	f.add(control.FileDoorbell, a.bell.File())
-	wakers := make([]iokernel.Waker, c.Workers)
-	for w := range c.Workers {
-		wake, err := pin.NewBell()
-		if err != nil {
-			return f, err
-		}
-		a.wakes = append(a.wakes, wake)
-		wakers[w] = wake
-		f.add(control.FileWorker(w), wake.File())
+	wakers, err := d.openWakers(a, layout.Workers, &f)
+	if err != nil {
+		return f, err
 	}
 	a.grant.Layout = control.Layout{
-		Workers: c.Workers, RingEntries: layout.RingEntries,
+		Workers: layout.Workers, RingEntries: layout.RingEntries,
 		ChunkBytes: layout.ChunkBytes, Chunks: layout.Chunks, Bytes: layout.Bytes,
-	}
-	endpoints := make([]iokernel.Endpoint, len(c.Endpoints))
-	for i, e := range c.Endpoints {
-		endpoints[i] = iokernel.Endpoint{
-			EtherType: wire.EtherType(e.EtherType), Port: e.UDP,
-			Addr: e.Address,
-		}
 	}
 	d.loop.Do(func() {
 		a.runtime, err = d.dataplane.Attach(iokernel.RuntimeConfig{
-			Name: c.Name, Layout: layout,
-			Memory: a.memory.Bytes, Endpoints: endpoints, Wakers: wakers,
+			Name: c.Name, Layout: layout, Memory: a.memory.Bytes,
+			Endpoints: dataplaneEndpoints(c.Endpoints), Wakers: wakers,
 		})
 		if err == nil {
 			d.loop.AddWaiter(doorbell{a.bell})
 		}
 	})
+	if err == nil && d.lends(c) {
+		err = d.openLoan(a, &f)
+	}
 	return f, err
+}
+
+// openWakers makes what the iokernel wakes each worker by. Those whose cores come and go sleep on
+// their baton instead.
+func (d *Daemon) openWakers(a *attachment, workers int, f *files) ([]iokernel.Waker, error) {
+	wakers := make([]iokernel.Waker, workers)
+	for w := range wakers {
+		if d.lends(a.config) {
+			wakers[w] = byBaton{}
+			continue
+		}
+		wake, err := pin.NewBell()
+		if err != nil {
+			return nil, err
+		}
+		a.wakes = append(a.wakes, wake)
+		wakers[w] = wake
+		f.add(control.FileWorker(w), wake.File())
+	}
+	return wakers, nil
+}
+
+func dataplaneEndpoints(list []config.Endpoint) []iokernel.Endpoint {
+	endpoints := make([]iokernel.Endpoint, len(list))
+	for i, e := range list {
+		endpoints[i] = iokernel.Endpoint{
+			EtherType: wire.EtherType(e.EtherType), Port: e.UDP,
+			Addr: e.Address,
+		}
+	}
+	return endpoints
 }
 
 // openDirect opens a socket on each of the runtime's queues over one memory, and hands them over.
@@ -245,20 +278,23 @@ func (d *Daemon) release(a *attachment) error {
 	for i := len(a.sockets) - 1; i >= 0; i-- { // the first owns what the others share
 		errs = append(errs, a.sockets[i].Close())
 	}
-	if a.runtime != nil {
-		d.loop.Do(func() {
+	d.loop.Do(func() {
+		d.closeLoan(a)
+		if a.runtime != nil {
 			d.dataplane.Detach(a.runtime)
 			d.loop.RemoveWaiter(doorbell{a.bell})
-		})
-	}
+		}
+	})
 	if a.bell != nil {
 		errs = append(errs, a.bell.Close())
 	}
 	for _, w := range a.wakes {
 		errs = append(errs, w.Close())
 	}
-	if a.memory != nil {
-		errs = append(errs, a.memory.Close())
+	for _, m := range []*mem.Memory{a.memory, a.load} {
+		if m != nil {
+			errs = append(errs, m.Close())
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("iokernel: release %s: %w", a.config.Name, err)

@@ -218,5 +218,5 @@ func (d *Daemon) Line() string {
 	if len(why) > 0 {
 		line += "; " + strings.Join(why, "; ")
 	}
-	return line
+	return line + d.lending.line(&d.o.Config)
 }

@@ -93,6 +93,9 @@ func (d *Daemon) snapshot() (metrics.Snapshot, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.lending != nil {
+		s.Cores = d.coreSnapshot()
+	}
 	for i := range d.o.Config.Runtimes {
 		s.Runtimes = append(s.Runtimes, d.runtimeSnapshot(&d.o.Config.Runtimes[i]))
 	}
@@ -137,6 +140,11 @@ func (d *Daemon) runtimeSnapshot(c *config.Runtime) metrics.Runtime {
 				Reason: iokernel.Violation(v + 1).Label(), Count: n,
 			})
 		}
+	}
+	if d.lends(c) {
+		m.Evictions = append(m.Evictions, metrics.Count{
+			Reason: stuckReason, Count: d.stuckLogOf(c.Name).evicted,
+		})
 	}
 	for _, a := range d.attached {
 		if a.config != c {

@@ -38,7 +38,7 @@ func (p *door) Attach(h control.Hello) (control.Grant, map[string]*os.File, erro
 	m := make(map[string]*os.File, len(f.names))
 	for i, name := range f.names {
 		// The runtime closes its files, as it would those of another process.
-		fd, err := unix.FcntlInt(f.list[i].Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		file, err := duplicate(f.list[i])
 		if err != nil {
 			for _, file := range m {
 				file.Close()
@@ -46,15 +46,26 @@ func (p *door) Attach(h control.Hello) (control.Grant, map[string]*os.File, erro
 			err = fmt.Errorf("iokernel: hand out %s: %w", name, err)
 			return control.Grant{}, nil, errors.Join(err, p.Close())
 		}
-		m[name] = os.NewFile(uintptr(fd), name)
+		m[name] = file
 	}
 	return a.grant, m, nil
+}
+
+// duplicate is another descriptor of the same file.
+func duplicate(f *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 func (p *door) Neigh(addr netip.Addr) (control.MAC, bool, error) {
 	r, err := p.d.neighbour(context.Background(), addr)
 	return r.MAC, r.Found, err
 }
+
+func (p *door) Threads(ids []int) error { return p.d.threads(p, ids) }
 
 func (p *door) Done() <-chan struct{} { return p.done }
 
@@ -69,6 +80,7 @@ func (p *door) Evict(reason string) { p.finish(&control.Evicted{Reason: reason})
 // Close ends it from the application's.
 func (p *door) Close() error {
 	p.finish(control.ErrClosed)
+	p.d.forgetIdentity(p)
 	return p.d.detach(p)
 }
 

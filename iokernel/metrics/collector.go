@@ -36,6 +36,7 @@ type collector struct {
 	runtimeDrops, evictions                         metric
 	workerInfo, workerWakes                         metric
 	connections, attachments, detachments, refusals metric
+	cores                                           coreMetrics
 }
 
 // traffic is the four metrics of a Traffic.
@@ -107,6 +108,8 @@ func newCollector(build Build, snapshot func() (Snapshot, error)) *collector {
 		attachments: counter("control_attached_total", "Runtimes attached."),
 		detachments: counter("control_detached_total", "Runtimes detached, for whatever reason."),
 		refusals:    counter("control_refusals_total", "Requests refused.", "reason"),
+
+		cores: newCoreMetrics(),
 	}
 }
 
@@ -127,6 +130,7 @@ func (c *collector) metrics() []metric {
 		c.workerInfo, c.workerWakes,
 		c.connections, c.attachments, c.detachments, c.refusals,
 	}
+	list = append(list, c.cores.all()...)
 	for _, t := range []traffic{c.queue, c.runtime, c.worker} {
 		list = append(list, t.rxPackets, t.rxBytes, t.txPackets, t.txBytes)
 	}
@@ -156,6 +160,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e.count(c.attachments, s.Control.Attached)
 	e.count(c.detachments, s.Control.Detached)
 	e.counts(c.refusals, s.Control.Refusals)
+	c.cores.collect(e, &s.Cores)
 }
 
 func (c *collector) collectLoop(e emitter, s Snapshot) {
@@ -216,7 +221,9 @@ func (e emitter) flag(m metric, on bool, labels ...string) {
 	e.value(m, v, labels...)
 }
 
-func (e emitter) seconds(m metric, t core.Time) { e.value(m, float64(t)/float64(core.Second)) }
+func (e emitter) seconds(m metric, t core.Time, labels ...string) {
+	e.value(m, float64(t)/float64(core.Second), labels...)
+}
 
 // counts writes one value for each reason, which is the last label.
 func (e emitter) counts(m metric, list []Count, labels ...string) {

@@ -53,6 +53,51 @@ func full() Snapshot {
 			Connections: 61, Attached: 62, Detached: 63,
 			Refusals: []Count{{"denied", 64}},
 		},
+		Cores: fullCores(),
+	}
+}
+
+// fullCores has buckets finer than what is exported, as the iokernel's are.
+func fullCores() CoreSnapshot {
+	bounds := []core.Time{
+		1024, 1536, 2048, 3072, 4096, 6144, core.Never,
+	}
+	return CoreSnapshot{
+		Policy: "caladan", Passes: 71,
+		Decisions: []Count{{"frames_wait", 72}, {Label("lent, not needed"), 73}},
+		Detection: Histogram{bounds, []uint64{1, 2, 3, 4, 5, 6, 7}, 74 * core.Microsecond},
+		HandOver:  Histogram{bounds, []uint64{0, 0, 75, 0, 0, 1, 0}, 76 * core.Microsecond},
+		Wakes:     77, Signals: 78, Waking: 79 * core.Millisecond,
+		Cores: []LentCore{{
+			Core: 0, CPU: 1,
+			Times: []OwnerTime{{"", 80 * core.Second}, {"echo", 81 * core.Second}},
+		}},
+		Runtimes: []CoreUser{{
+			Runtime: "echo", Held: 82, Waiting: 83, Busy: 84 * core.Second, Grants: 85,
+			Revocations: 86, Demotions: 87, Stuck: 88, Nonsense: 89,
+			Delays: Histogram{bounds, []uint64{90, 0, 0, 0, 0, 0, 0}, 91 * core.Microsecond},
+		}},
+	}
+}
+
+// TestNothingLent: an iokernel that lends no cores says nothing of them.
+func TestNothingLent(t *testing.T) {
+	s := full()
+	s.Cores = CoreSnapshot{}
+	of := func(name string) int { return testutil.CollectAndCount(collectorOf(s), name) }
+	if n := of("dunlin_core_passes_total") + of("dunlin_core_hand_over_seconds"); n > 0 {
+		t.Errorf("%d metrics of cores", n)
+	}
+}
+
+func TestLabel(t *testing.T) {
+	for text, want := range map[string]string{
+		"reserved": "reserved", "lent, not needed": "lent_not_needed",
+		"Slow request on the 2nd sibling": "slow_request_on_the_2nd_sibling", "?": "",
+	} {
+		if got := Label(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ type Snapshot struct {
 	Queues    []Queue
 	Runtimes  []Runtime // all of the configuration
 	Control   Control
+	Cores     CoreSnapshot
 }
 
 // Count is a number of events by reason. Reasons become labels: lower case with underscores, and a

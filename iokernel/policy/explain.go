@@ -20,7 +20,24 @@ func (a Action) String() string {
 		to = fmt.Sprintf("kind %d?", a.Kind)
 	}
 	return fmt.Sprintf("core %d: %s -> %s, %s (%s)", a.Core, name(a.From), to, a.Reason,
-		a.Reason.Unit().format(a.Input))
+		a.Reason.Unit().Format(a.Input))
+}
+
+// String is what the action does.
+func (k Kind) String() string {
+	if names := [...]string{"grant", "keep", "park"}; int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprintf("kind %d?", k)
+}
+
+// String is the state in one word.
+func (s State) String() string {
+	names := [...]string{"idle", "running", "yielding", "parked", "offline"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("state %d?", s)
 }
 
 func name(runtime int16) string {
@@ -30,7 +47,8 @@ func name(runtime int16) string {
 	return "runtime " + strconv.Itoa(int(runtime))
 }
 
-func (u Unit) format(v int64) string {
+// Format writes an input with its unit, as "2 frames".
+func (u Unit) Format(v int64) string {
 	switch u {
 	case UnitFrames:
 		return plural(v, "frame")

@@ -63,10 +63,25 @@ func As(code Code, err error) error {
 	return coded{err, code}
 }
 
+// status is the end of another program, which has said itself what there was to say.
+type status Code
+
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// Status is the error of a program that ends as one that it ran: Report writes nothing for it. It
+// is nil for OK.
+func Status(code Code) error {
+	if code == OK {
+		return nil
+	}
+	return status(code)
+}
+
 // Of is the code of an error: OK for nil.
 func Of(err error) Code {
 	var (
 		said    coded
+		ended   status
 		problem *config.Problem
 		refusal *control.Refusal
 		foreign *xdp.ForeignError
@@ -85,6 +100,8 @@ func Of(err error) Code {
 		return OK
 	case errors.As(err, &said):
 		return said.code
+	case errors.As(err, &ended):
+		return Code(ended)
 	case errors.As(err, &problem), is(xdp.ErrDefaultRoute):
 		return Usage
 	case errors.As(err, &refusal):
@@ -113,9 +130,9 @@ func ofRefusal(code control.Code) Code {
 }
 
 // Report writes what went wrong, each line with the program's name before it (once), as logs and
-// other programs' output may stand around it. A nil error is nothing.
+// other programs' output may stand around it. A nil error is nothing, and so is a Status.
 func Report(w io.Writer, program string, err error) {
-	if err == nil {
+	if _, quiet := err.(status); err == nil || quiet {
 		return
 	}
 	for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {

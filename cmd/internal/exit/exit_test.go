@@ -43,6 +43,8 @@ func TestOf(t *testing.T) {
 		{"evicted", fmt.Errorf("%w: %w", attach.ErrGone, &control.Evicted{Reason: "x"}), Absent},
 		{"old kernel", ebpf.ErrNotSupported, Unsupported},
 		{"said", As(Usage, unix.EPERM), Usage},
+		{"another program", Status(130), 130},
+		{"another program, well", Status(0), OK},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -73,6 +75,7 @@ func TestAsKeepsTheError(t *testing.T) {
 func TestReport(t *testing.T) {
 	var out strings.Builder
 	Report(&out, "x", nil)
+	Report(&out, "x", Status(3)) // the other program has said why
 	Report(&out, "dunlin", errors.Join(errors.New("one"), errors.New("dunlin: two")))
 	if want := "dunlin: one\ndunlin: two\n"; out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)

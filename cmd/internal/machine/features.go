@@ -63,6 +63,20 @@ func ClockSource() (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
+// Scheduler is what the kernel's extensible scheduler class (sched_ext, from Linux 6.12 on) does:
+// its state, and the name of the BPF scheduler that is loaded. Both are empty where there is none.
+func Scheduler() (state, name string, err error) {
+	text, err := os.ReadFile("/sys/kernel/sched_ext/state")
+	if errors.Is(err, os.ErrNotExist) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	ops, _ := os.ReadFile("/sys/kernel/sched_ext/root/ops") // there only while one is loaded
+	return strings.TrimSpace(string(text)), strings.TrimSpace(string(ops)), nil
+}
+
 // Isolated is the list of CPUs that the kernel's scheduler leaves alone, as in isolcpus=; empty if
 // there is none.
 func Isolated() (string, error) {

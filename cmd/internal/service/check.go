@@ -13,6 +13,7 @@ import (
 	"github.com/dunlin-io/dunlin/cmd/internal/settings"
 	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/iokernel/config"
+	"github.com/dunlin-io/dunlin/iokernel/daemon"
 	"github.com/dunlin-io/dunlin/xdp"
 )
 
@@ -102,7 +103,7 @@ func checkOnly(flags *settings.Flags, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	errs := []error{effective.Machine(allowed.List())}
+	errs := []error{effective.Machine(allowed.List()), daemon.CheckCluster(&effective.Cluster)}
 	f, err := xdp.Probe(effective.Interface)
 	switch {
 	case errors.Is(err, unix.ENODEV):

@@ -55,6 +55,11 @@ func run(ctx context.Context, flags *settings.Flags, stderr io.Writer) error {
 	if err != nil {
 		return advise(err)
 	}
+	if lent := s.daemon.Lent(); len(lent) > 0 {
+		if _, err := pin.KeepOff(lent); err != nil {
+			return errors.Join(err, s.daemon.Close())
+		}
+	}
 	err = s.serve(ctx, hangups)
 	s.notify.stopping()
 	s.log.Info("iokernel: stopping")

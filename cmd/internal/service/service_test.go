@@ -21,6 +21,10 @@ func TestCommandLine(t *testing.T) {
 		{"start", exit.Usage, "iokernel: unexpected argument \"start\" (see iokernel --help)\n"},
 		{"--check --interface=no-such-if --config=/dev/null", exit.Usage, "iokernel: interface: no " +
 			"\"no-such-if\" on this machine (in this network namespace)\n"},
+		{"--check --interface=no-such-if --config=/dev/null --cluster-host=a --cluster-key=/no/key " +
+			"--cluster-file=/no/file", exit.Usage, "iokernel: cluster.file: open /no/file: no such file " +
+			"or directory\niokernel: interface: no \"no-such-if\" on this machine (in this network " +
+			"namespace)\n"},
 		{"--check --config=/dev/null", exit.Usage, "iokernel: interface: is required: name the network " +
 			"interface to serve, like veth0\n"},
 		{"--version", exit.OK, ""},

@@ -91,10 +91,10 @@ func TestMistakes(t *testing.T) {
 	}
 	for says, text := range map[string]string{
 		"nothing in it; dunlin cluster init":            "# only a comment\n",
-		`c.yaml:9:3: unknown field "kyes"`:              change("  keys:\n", "  kyes:\n"),
+		`c.yaml:9:3: unknown key "kyes"; known here`:    change("  keys:\n", "  kyes:\n"),
 		"already defined":                               change("hosts:", "cluster: x\nhosts:"),
 		"more than one YAML document":                   good() + "---\ncluster: x\n",
-		"c.yaml:3:8: ":                                  change("hosts:\n", "hosts: 7\nx:\n"),
+		"c.yaml:3:8: hosts: want a list":                change("hosts:\n", "hosts: 7\nxx:\n"),
 		`cluster: a name has 1 to 63`:                   change("cluster: lab", `cluster: ""`),
 		`'/' may not stand in a name`:                   change("cluster: lab", "cluster: a/b"),
 		`allow[0]: "alpha": want host/runtime`:          change("alpha/echo", "alpha"),
@@ -106,7 +106,7 @@ func TestMistakes(t *testing.T) {
 		`hosts[1].keys: ` + keyText(1) + ` is a key of`: change(keyText(2), keyText(1)),
 		`hosts[1].keys: 3 entries; want at most 2`: change("  - "+keyText(2),
 			"  - "+keyText(4)+"\n  - "+keyText(2)),
-		`hosts[0].raw[0]: "02:00"`:                   change("02:00:00:00:00:01", "02:00"),
+		`c.yaml:6:9: hosts[0].raw[0]: "02:00"`:       change("02:00:00:00:00:01", "02:00"),
 		"not the address of one interface":           change("02:00:00:00:00:01", "03:00:00:00:00:01"),
 		`hosts[0].udp[0]: "192.0.2.1": want an addr`: change("192.0.2.1:7471", "192.0.2.1"),
 		"not the address and port of one host":       change("192.0.2.1:7471", "0.0.0.0:7471"),
@@ -192,7 +192,7 @@ func TestAddHostToOthers(t *testing.T) {
 		"may not stand in a name":        {good(), Host{Name: "ga mma", Keys: gamma.Keys}},
 		"not the address of one":         {good(), Host{Name: "g", Keys: gamma.Keys, Raw: []wire.MAC{{1}}}},
 		"by hand":                        {"hosts: []\ncluster: lab\n", gamma},
-		"unknown field":                  {"hots: []\n", gamma},
+		"unknown key":                    {"hots: []\n", gamma},
 	} {
 		if _, err := AddHost("c.yaml", []byte(test.text), test.h); err == nil ||
 			!strings.Contains(err.Error(), says) {

@@ -1,69 +1,30 @@
 package cluster
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
-
-// file is the form of a cluster file.
-type file struct {
-	Cluster string     `yaml:"cluster"`
-	Allow   []string   `yaml:"allow"`
-	Hosts   []fileHost `yaml:"hosts"`
-}
-
-type fileHost struct {
-	Name string   `yaml:"name"`
-	Keys []string `yaml:"keys"`
-	Raw  []string `yaml:"raw"`
-	UDP  []string `yaml:"udp"`
-}
 
 // Parse reads a cluster file; name is for messages. Its error joins all mistakes.
 func Parse(name string, text []byte) (*Cluster, error) {
 	if err := bounded(text); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	var f file
-	decoder := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
-	err := decoder.Decode(&f)
-	if err == nil && decoder.Decode(new(any)) != io.EOF {
-		err = errors.New("more than one YAML document")
+	p := problems{file: name, places: map[string]string{}}
+	f := p.read(text)
+	if len(p.list) > 0 {
+		return nil, errors.Join(p.list...) // looking at the values would mislead
 	}
-	switch {
-	case err == io.EOF:
-		return nil, fmt.Errorf("%s: nothing in it; dunlin cluster init makes a cluster file", name)
-	case err != nil:
-		return nil, fmt.Errorf("%s:%s", name, position(err))
-	}
-	p := problems{file: name}
 	c := p.cluster(&f)
 	if len(p.list) > 0 {
 		return nil, errors.Join(p.list...)
 	}
 	return c, nil
-}
-
-// position is an error of the YAML library on one line, its place first.
-func position(err error) string {
-	var at yaml.Error
-	if errors.As(err, &at) {
-		what, _, _ := strings.Cut(at.GetMessage(), "\n")
-		if t := at.GetToken(); t != nil && t.Position != nil {
-			return fmt.Sprintf("%d:%d: %s", t.Position.Line, t.Position.Column, what)
-		}
-		return " " + what
-	}
-	return " " + err.Error()
 }
 
 // bounded keeps the parser, which recurses, from a hostile file.
@@ -86,16 +47,6 @@ func bounded(text []byte) error {
 	return nil
 }
 
-// problems collects what is wrong, so that a user is told of everything at once.
-type problems struct {
-	file string
-	list []error
-}
-
-func (p *problems) add(key, format string, args ...any) {
-	p.list = append(p.list, fmt.Errorf("%s: %s: %s", p.file, key, fmt.Sprintf(format, args...)))
-}
-
 // few complains about a list that is too long.
 func (p *problems) few(key string, count, limit int) {
 	if count > limit {
@@ -104,21 +55,21 @@ func (p *problems) few(key string, count, limit int) {
 }
 
 func (p *problems) cluster(f *file) *Cluster {
-	c := &Cluster{Name: f.Cluster}
-	if err := identity.CheckName(f.Cluster); err != nil {
+	c := &Cluster{Name: f.cluster}
+	if err := identity.CheckName(f.cluster); err != nil {
 		p.add("cluster", "%v", err)
 	}
-	p.few("allow", len(f.Allow), MaxAllow)
-	for i, text := range f.Allow {
+	p.few("allow", len(f.allow), MaxAllow)
+	for i, text := range f.allow {
 		rule, err := parseRule(text)
 		if err != nil {
 			p.add(fmt.Sprintf("allow[%d]", i), "%q: %v", text, err)
 		}
 		c.Allow = append(c.Allow, rule)
 	}
-	p.few("hosts", len(f.Hosts), MaxHosts)
-	for i := range f.Hosts {
-		h := p.host(fmt.Sprintf("hosts[%d]", i), &f.Hosts[i])
+	p.few("hosts", len(f.hosts), MaxHosts)
+	for i := range f.hosts {
+		h := p.host(fmt.Sprintf("hosts[%d]", i), &f.hosts[i])
 		p.unique(fmt.Sprintf("hosts[%d]", i), c, &h)
 		c.Hosts = append(c.Hosts, h)
 	}
@@ -140,15 +91,15 @@ func parseRule(text string) (r identity.Rule, err error) {
 }
 
 func (p *problems) host(key string, f *fileHost) Host {
-	h := Host{Name: f.Name}
-	if err := identity.CheckName(f.Name); err != nil {
+	h := Host{Name: f.name}
+	if err := identity.CheckName(f.name); err != nil {
 		p.add(key+".name", "%v", err)
 	}
-	if len(f.Keys) == 0 {
-		p.add(key+".keys", "host %q has none; dunlin cluster key makes one", f.Name)
+	if len(f.keys) == 0 {
+		p.add(key+".keys", "host %q has none; dunlin cluster key makes one", f.name)
 	}
-	p.few(key+".keys", len(f.Keys), MaxKeys)
-	for i, text := range f.Keys {
+	p.few(key+".keys", len(f.keys), MaxKeys)
+	for i, text := range f.keys {
 		k, err := identity.ParsePublicKey(text)
 		if err != nil {
 			p.add(fmt.Sprintf("%s.keys[%d]", key, i), "%q: %v", text, err)
@@ -156,8 +107,8 @@ func (p *problems) host(key string, f *fileHost) Host {
 		}
 		h.Keys = append(h.Keys, k)
 	}
-	p.few(key+".raw", len(f.Raw), MaxAddresses)
-	for i, text := range f.Raw {
+	p.few(key+".raw", len(f.raw), MaxAddresses)
+	for i, text := range f.raw {
 		mac, err := wire.ParseMAC(text)
 		if err == nil && (mac.IsMulticast() || mac == wire.MAC{}) {
 			err = errors.New("not the address of one interface")
@@ -167,8 +118,8 @@ func (p *problems) host(key string, f *fileHost) Host {
 		}
 		h.Raw = append(h.Raw, mac)
 	}
-	p.few(key+".udp", len(f.UDP), MaxAddresses)
-	for i, text := range f.UDP {
+	p.few(key+".udp", len(f.udp), MaxAddresses)
+	for i, text := range f.udp {
 		a, err := ParseUDP(text)
 		if err != nil {
 			p.add(fmt.Sprintf("%s.udp[%d]", key, i), "%q: %v", text, err)

@@ -34,7 +34,8 @@ type issued struct {
 	incarnation uint64
 }
 
-// NewSigner makes a signer for a host whose public key stands in the cluster file. It takes the key.
+// NewSigner makes a signer for a host whose public key stands in the cluster file. The key is the
+// signer's from then on.
 func NewSigner(c *Cluster, host string, key ed25519.PrivateKey) (*Signer, error) {
 	h := c.Host(host)
 	public := key.Public().(ed25519.PublicKey)
@@ -82,6 +83,13 @@ func (s *Signer) Forget(who any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.issued, who)
+}
+
+// Issued is how many have a certificate and have not gone.
+func (s *Signer) Issued() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.issued)
 }
 
 // Wipe forgets the key.

@@ -3,6 +3,7 @@ package handshake
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
@@ -130,10 +131,22 @@ func (m *Machine) doneOwn(now core.Time, j *Job) {
 		m.falseReply(now, a, j.reason)
 	default:
 		m.forget(&m.out, a)
+		m.overtake(a.id)
 		m.events = append(m.events, Event{
 			Kind: EventUp, Initiator: true, Attempt: a.id, Addr: a.addr, Key: a.peer,
 			Peer: j.who, Params: j.said.params, Keys: j.keys,
 		})
+	}
+}
+
+// overtake drops a handshake of the peer's that was to take the place of an own one which is up
+// now: its initiator, hearing nothing, begins again.
+func (m *Machine) overtake(own AttemptID) {
+	for _, a := range slices.Clone(m.in) {
+		if a.own == own {
+			m.note(ReasonCrossed)
+			m.forget(&m.in, a)
+		}
 	}
 }
 
@@ -187,6 +200,7 @@ func (m *Machine) doneInit(now core.Time, a *attempt, j *Job) Reason {
 			return ReasonCrossed
 		}
 		a.own = ours.id
+		ours.giveUp = max(ours.giveUp, a.giveUp) // it does not fail while this one may succeed
 	}
 	a.state, a.noise, a.who, a.theirs = asked, j.noise, j.who, j.said.params
 	m.events = append(m.events, Event{
@@ -202,7 +216,7 @@ func (m *Machine) doneReply(a *attempt, j *Job) {
 	if ours := find(m.out, a.own); ours != nil {
 		m.forget(&m.out, ours)
 	} else {
-		a.own = 0 // it ended in the meantime, and said so
+		a.own = 0 // it was cancelled in the meantime
 	}
 	m.forget(&m.in, a)
 	m.events = append(m.events, Event{

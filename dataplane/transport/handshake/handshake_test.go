@@ -200,6 +200,75 @@ func TestBothOpenWithLoss(t *testing.T) {
 	}
 }
 
+// TestOvertaken: the peer's handshake was to take the place of ours, and then the answer to ours came
+// first. One session comes of it at both ends, and the peer's next message 1 leads to another one.
+func TestOvertaken(t *testing.T) {
+	w := newWorld(t)
+	small, large := w.pair()
+	var held [][]byte
+	w.carry = func(_, _ *side, m []byte) [][]byte { held = append(held, m); return nil }
+	pass := func(from, to *side, m []byte) {
+		back := w.path(to, from)
+		if r := to.m.Handle(w.now, &back, m); r != OK {
+			t.Fatal(r)
+		}
+	}
+	ofLarge := w.start(large, small)
+	w.settle()
+	pass(large, small, held[0])
+	w.settle()
+	w.start(small, large)
+	w.settle()
+	w.idle = true
+	pass(small, large, held[2])
+	large.turnJobs(w)
+	w.settle() // accepted
+	writing := large.m.NextJob()
+	pass(small, large, held[1])
+	large.turnJobs(w)
+	writing.Run()
+	large.m.Done(w.now, writing)
+	w.settle()
+	if len(held) != 3 || len(large.up) != 1 || large.up[0].Attempt != ofLarge {
+		t.Fatalf("%d messages, up %+v", len(held), large.up)
+	}
+	mustCount(t, large, ReasonCrossed, 1)
+	w.talk(large.up[0], small.up[0])
+	w.idle, w.carry = false, nil
+	w.wait(core.Second)
+	if len(small.up) != 2 || len(large.up) != 2 {
+		t.Fatalf("up %d and %d", len(small.up), len(large.up))
+	}
+	w.talk(small.up[1], large.up[1])
+}
+
+// TestGivesWayToTheEnd: an own attempt does not fail while the one that takes its place may succeed.
+func TestGivesWayToTheEnd(t *testing.T) {
+	w := newWorld(t)
+	small, large := w.pair()
+	w.carry = func(from, _ *side, m []byte) [][]byte {
+		if from == large {
+			return nil
+		}
+		return [][]byte{m}
+	}
+	own := w.start(large, small)
+	w.wait(GiveUpAfter - 1)
+	large.deaf = true
+	w.start(small, large)
+	w.settle()
+	w.now++
+	large.m.HandleTimeout(w.now)
+	w.carry = nil
+	if len(large.asked) != 1 || !large.m.Accept(w.now, large.asked[0].Attempt, params(large)) {
+		t.Fatal("not asked, or too late")
+	}
+	w.settle()
+	if _, up := w.mustUp(small, large); up.Own != own {
+		t.Errorf("took the place of %d, not of %d", up.Own, own)
+	}
+}
+
 // TestMovedPeer: the larger key's message tells the smaller one where it is now.
 func TestMovedPeer(t *testing.T) {
 	w := newWorld(t)

@@ -1,0 +1,154 @@
+package cores
+
+import (
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/baton"
+	"github.com/dunlin-io/dunlin/iokernel/policy"
+)
+
+// look fills the snapshot.
+func (s *Scheduler) look(now core.Time) {
+	s.snapshot.HandOver = s.handOver
+	for i := range s.runtimes {
+		s.lookAtRuntime(now, i)
+	}
+	for i := range s.seats {
+		s.lookAtCore(now, i)
+	}
+	s.sate()
+}
+
+// lookAtRuntime fills the part of one runtime, apart from what the workers on its cores say.
+func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
+	in, r := &s.snapshot.Runtimes[place], s.runtimes[place]
+	*in = policy.Runtime{NextTimer: core.Never}
+	if r == nil {
+		return
+	}
+	r.held = 0
+	in.ID = r.id
+	if !r.running {
+		return // of no class: it gets nothing, and has nothing
+	}
+	in.Class, in.Reserved, in.Most = r.config.Class, r.config.Reserved, r.config.Most
+	in.Quantum, in.RequestBudget = r.config.Quantum, r.config.Budget
+	in.Able, in.Misses = len(s.seats), r.misses.rate
+	if r.guest {
+		return
+	}
+	r.backlog = r.config.Ports.Backlog(now)
+	in.Waiting, in.FrameDelay, in.Served = r.backlog.Waiting, r.backlog.Delay, r.backlog.Taken
+	in.Busy, in.NextTimer = r.busy, r.timer
+	if in.Waiting > 0 {
+		r.delays.add(in.FrameDelay)
+	}
+	if in.Waiting > 0 || r.timer <= now {
+		r.sated = false
+	}
+}
+
+// lookAtCore fills the part of one core.
+func (s *Scheduler) lookAtCore(now core.Time, c int) {
+	k, seat := &s.snapshot.Cores[c], &s.seats[c]
+	*k = policy.Core{
+		Owner: policy.None, Last: seat.last, Sibling: policy.None, Failed: seat.failed,
+		OwnedAt: seat.ownedAt, LastAt: seat.lastAt, FailedAt: seat.failedAt,
+	}
+	if s.config.Siblings != nil {
+		k.Sibling = s.config.Siblings[c]
+	}
+	r := s.member(int16(seat.lender.Word().Owner()) - 1)
+	switch {
+	case s.offline[c]:
+		k.State = policy.Offline
+	case seat.lender.Stuck():
+		k.State = policy.Parked
+	case !seat.lender.Settled():
+		k.State = policy.Yielding
+		if r == nil {
+			break
+		}
+		k.Owner = int16(r.place)
+		r.held++
+		if r.config.Class == policy.BestEffort {
+			// What was lent can be taken back before it was taken up. The worker of BE has the
+			// lowest priority, and may have to wait for whoever else the kernel runs there; LC need
+			// not wait for that.
+			k.State, k.OwnedAt = policy.Running, now
+		}
+	case r == nil:
+		k.State = policy.Parked
+	case r.guest:
+		k.State, k.Owner = policy.Running, int16(r.place)
+		r.held++
+	default:
+		s.lookAtWorker(now, c, r, k)
+	}
+}
+
+// lookAtWorker fills the part of a core whose owner's worker has it, with what that says. When the
+// worker sleeps, nobody runs there: whoever is to, the owner included, has to be woken.
+func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Core) {
+	in, seat := &s.snapshot.Runtimes[r.place], &s.seats[c]
+	sight := r.watches[c].Look(now, seat.lender.Word())
+	if sight.Queued > 0 {
+		in.TaskDelay = max(in.TaskDelay, sight.Waited, 1)
+	}
+	k.State, k.Owner, k.RequestAge = policy.Running, int16(r.place), sight.Worked
+	switch {
+	case sight.State == baton.Absent: // the loop has ended, and the process not yet
+		seat.failed, seat.failedAt = int16(r.place), now
+		fallthrough
+	case sight.State == baton.Parked:
+		k.State, k.Owner, k.Last, k.LastAt = policy.Parked, policy.None, int16(r.place), now
+		in.NextTimer = min(in.NextTimer, sight.Timer)
+		r.sated = r.backlog.Waiting == 0 && in.NextTimer > now
+		seat.idle = false
+		return
+	}
+	r.held++
+	if r.config.Class == policy.BestEffort {
+		return
+	}
+	if sight.Busy {
+		r.busy += min(now-s.last, s.config.Interval)
+	}
+	if sight.Busy || r.backlog.Waiting > 0 || sight.Queued > 0 || now-seat.ownedAt < grace {
+		seat.idle = false
+		return
+	}
+	if !seat.idle {
+		seat.idle, seat.idleAt = true, now
+	}
+	k.State, k.IdleAt = policy.Idle, seat.idleAt
+}
+
+// grace is how long a worker that has just taken its core up is not said to be idle: until it has
+// had a turn, in which it does what it was granted the core for. (guess: a hand-over)
+const grace = 5 * core.Microsecond
+
+// sate has BE runtimes whose workers found nothing to do want no more cores than they work on.
+func (s *Scheduler) sate() {
+	for _, r := range s.runtimes {
+		if r != nil && r.sated && r.config.Class == policy.BestEffort {
+			s.snapshot.Runtimes[r.place].Able = r.held
+		}
+	}
+}
+
+// part notes when a worker that has left its core wants one again.
+func (s *Scheduler) part(now core.Time, r *Runtime, c int) {
+	r.parting[c] = core.Never
+	if sight := r.watches[c].Look(now, s.seats[c].lender.Word()); sight.State != baton.Absent {
+		r.parting[c] = sight.Timer
+	}
+	r.retime()
+}
+
+// retime finds the earliest of the times at which workers without a core want one.
+func (r *Runtime) retime() {
+	r.timer = core.Never
+	for _, t := range r.parting {
+		r.timer = min(r.timer, t)
+	}
+}

@@ -1,0 +1,272 @@
+package cores
+
+import (
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/baton"
+	"github.com/dunlin-io/dunlin/iokernel/policy"
+)
+
+// Poll makes a pass if one is due. Its work is what it changed: actions and measures; a pass that
+// only looks is none.
+func (s *Scheduler) Poll(now core.Time) (work int) {
+	if !s.begun {
+		s.begin(now)
+	}
+	if s.count == 0 && !s.busy {
+		return 0
+	}
+	if now < s.next && now-s.last < s.config.Interval {
+		if now-s.last < s.prompt || !s.starving() {
+			return 0
+		}
+		s.counts.Prompt++
+	}
+	return s.pass(now)
+}
+
+// Next is at once while a core changes hands or could be needed elsewhere at any time, or a frame
+// waits for a runtime without a core that came too soon after a pass; else when a quantum ends or a
+// timer of a runtime without a core is due.
+func (s *Scheduler) Next(now core.Time) core.Time {
+	if s.next > now && (s.starving() || s.parked()) {
+		return now
+	}
+	return s.next
+}
+
+// parked reports whether a worker that worked in the last pass has parked since. It has rung, but
+// too soon after that pass.
+func (s *Scheduler) parked() bool {
+	for c := range s.snapshot.Cores {
+		k := &s.snapshot.Cores[c]
+		if k.State != policy.Running {
+			continue
+		}
+		r := s.member(k.Owner)
+		if r != nil && !r.guest && r.watches[c].State() == baton.Parked {
+			return true
+		}
+	}
+	return false
+}
+
+// begin starts the clocks.
+func (s *Scheduler) begin(now core.Time) {
+	s.begun, s.started, s.last = true, now, now-s.config.Interval
+	for i := range s.seats {
+		s.seats[i].since = now
+	}
+}
+
+// starving reports whether frames wait for an LC runtime that has no core and gets none.
+func (s *Scheduler) starving() bool {
+	for _, r := range s.runtimes {
+		if r != nil && r.held == 0 && r.running && r.denials == 0 &&
+			r.config.Class == policy.LatencyCritical && r.config.Ports.Any() {
+			return true
+		}
+	}
+	return false
+}
+
+// pass looks, decides and acts. The one wake across cores that a pass may ask for goes to grants
+// of earlier passes first.
+func (s *Scheduler) pass(now core.Time) (work int) {
+	s.counts.Passes++
+	budget := true
+	work, budget = s.pursue(now, budget)
+	s.look(now)
+	s.snapshot.Wakes = 0
+	if budget {
+		s.snapshot.Wakes = 1
+	}
+	s.actions = s.config.Policy.Decide(now, &s.snapshot, s.actions[:0])
+	for i := range s.actions {
+		a := &s.actions[i]
+		s.act(now, a)
+		if s.enforce(now, int(a.Core), budget) {
+			budget = false
+		}
+	}
+	work += len(s.actions) + s.rest(now)
+	s.last = now
+	s.plan(now)
+	return work
+}
+
+// restAfter is how long an LC core may be idle before it parks, whatever the policy: as long as
+// policy.Caladan has it. Beside an idle worker that polls the iokernel polls as well; under
+// policy.Static, which would wake it again, both do.
+const restAfter = core.Millisecond
+
+// rest parks cores that the policy has left idle for long.
+func (s *Scheduler) rest(now core.Time) (parked int) {
+	if !s.rests {
+		return 0
+	}
+	for i := range s.seats {
+		k := &s.seats[i]
+		if !k.idle || now-k.idleAt < restAfter || !k.lender.Settled() {
+			continue
+		}
+		a := policy.Action{
+			Kind: policy.Park, Reason: policy.ForRest, Core: int16(i), Runtime: policy.None,
+			From: int16(k.lender.Word().Owner()) - 1, Input: int64(now - k.idleAt),
+		}
+		s.act(now, &a)
+		s.enforce(now, i, false)
+		parked++
+	}
+	return parked
+}
+
+// pursue takes up what became of earlier grants.
+func (s *Scheduler) pursue(now core.Time, budget bool) (work int, left bool) {
+	if !s.busy {
+		return 0, budget
+	}
+	for i := range s.seats {
+		if s.seats[i].lender.Settled() {
+			continue
+		}
+		if s.enforce(now, i, budget) {
+			budget = false
+			work++
+		}
+	}
+	return work, budget
+}
+
+// act carries out one action.
+func (s *Scheduler) act(now core.Time, a *policy.Action) {
+	k := &s.seats[a.Core]
+	e := decision{at: now, action: *a}
+	if from := s.member(a.From); from != nil {
+		from.revocations++
+		e.from = from.id
+	}
+	owner := baton.Nobody
+	switch a.Kind {
+	case policy.Grant:
+		r := s.member(a.Runtime)
+		if r == nil { // no policy does that
+			return
+		}
+		owner = r.owner
+		r.grants++
+		k.grants++
+		s.counts.Grants++
+		e.to, e.waiting, e.delay = r.id, int32(r.backlog.Waiting), r.backlog.Delay
+		if r.backlog.Waiting > 0 {
+			s.counts.Detection.add(e.delay)
+		}
+	case policy.Keep:
+		s.counts.Keeps++
+	case policy.Park:
+		s.counts.Parks++
+	}
+	s.counts.Reasons[a.Reason]++
+	s.log.add(e)
+	s.grant(now, int(a.Core), owner)
+	k.reason, k.granted = a.Reason, true
+}
+
+// grant writes a core's word.
+func (s *Scheduler) grant(now core.Time, c int, o baton.Owner) {
+	k := &s.seats[c]
+	if before := k.lender.Word().Owner(); before != baton.Nobody {
+		if r := s.runtimes[before-1]; r != nil {
+			k.last, k.lastAt = int16(r.place), now
+		}
+	}
+	k.lender.Granted(now, s.config.Page.Grant(c, o))
+	k.granted, k.crossed, k.idle, s.busy = false, false, false, true
+}
+
+// plan says when the next pass is due.
+func (s *Scheduler) plan(now core.Time) {
+	s.next, s.busy = core.Never, false
+	for i := range s.seats {
+		if k := &s.seats[i]; !k.lender.Settled() {
+			s.busy = true
+			if !k.lender.Stuck() {
+				s.next = now
+				return
+			}
+		}
+	}
+	for i := range s.snapshot.Cores {
+		switch k := &s.snapshot.Cores[i]; {
+		case k.State == policy.Idle, k.State == policy.Running && s.critical(k.Owner):
+			s.next = now // it may fall idle, be needed elsewhere, or be enough no more
+			return
+		case k.State == policy.Running && s.rivals(k.Owner):
+			quantum := s.runtimes[k.Owner].config.Quantum
+			over := k.OwnedAt + quantum
+			if over <= now { // and the policy did not think so
+				over = now + quantum
+			}
+			s.next = min(s.next, over)
+		}
+	}
+	s.next = min(s.next, s.timers(now), s.denied(now))
+}
+
+// denied is when to look again at runtimes with work that the policy gives no core: ever more
+// seldom, so that the iokernel may sleep beside one that never gets any.
+func (s *Scheduler) denied(now core.Time) core.Time {
+	next := core.Never
+	for _, r := range s.runtimes {
+		if r == nil || !r.running || r.guest {
+			continue
+		}
+		due := s.snapshot.Runtimes[r.place].NextTimer <= now
+		if r.held > 0 || r.backlog.Waiting == 0 && !due {
+			r.denials = 0
+			continue
+		}
+		next = min(next, now+s.config.Interval<<r.denials)
+		r.denials = min(r.denials+1, mostDenials)
+	}
+	return next
+}
+
+// mostDenials bounds the pause between two looks at such a runtime: 256 intervals.
+const mostDenials = 8
+
+func (s *Scheduler) critical(place int16) bool {
+	r := s.member(place)
+	return r != nil && r.config.Class == policy.LatencyCritical
+}
+
+// rivals reports whether another BE runtime that has fewer cores could have one of this one's.
+func (s *Scheduler) rivals(place int16) bool {
+	owner := s.member(place)
+	for _, r := range s.runtimes {
+		if r != nil && r.running && !r.sated && r.config.Class == policy.BestEffort &&
+			r.held < min(r.config.Most, owner.held) {
+			return true
+		}
+	}
+	return false
+}
+
+// timers is when the next timer of a runtime without a core is due.
+func (s *Scheduler) timers(now core.Time) core.Time {
+	next := core.Never
+	for i := range s.runtimes {
+		due := s.snapshot.Runtimes[i].NextTimer
+		if r := s.runtimes[i]; r != nil && r.held == 0 && due > now {
+			next = min(next, due)
+		}
+	}
+	return next
+}
+
+// member is the runtime in a place, or nil.
+func (s *Scheduler) member(place int16) *Runtime {
+	if place < 0 || int(place) >= len(s.runtimes) {
+		return nil
+	}
+	return s.runtimes[place]
+}
