@@ -65,6 +65,9 @@ func (l *lane) free(o *outbound) {
 	if o.partial {
 		l.partial--
 	}
+	if !o.opened {
+		l.blocked = false // perhaps it was this one that lacked credit
+	}
 	slot, gen := o.slot, o.gen+1
 	*o = outbound{slot: slot, gen: gen}
 	l.outFree = more(l.outFree, slot)

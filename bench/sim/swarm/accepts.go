@@ -10,7 +10,8 @@ import (
 )
 
 // accepts is which frames a host's endpoint has taken as authentic, by session and lane: the dumb
-// twin of the replay windows. It remembers every counter.
+// twin of the replay windows. It remembers every counter, apart from 0: numbers of sessions are
+// drawn, and one that comes again begins anew with it.
 type accepts struct{ all []accepted }
 
 type accepted struct {
@@ -100,6 +101,9 @@ const farthest = 1 << 20
 
 // takes says what is wrong with taking a frame, "" if nothing is.
 func (y *accepted) takes(now core.Time, x header) string {
+	if x.counter == 0 && x.phase == 0 && y.any && y.top > 0 {
+		*y = accepted{session: y.session, lane: y.lane} // a later session with the same number
+	}
 	switch {
 	case y.has(x.counter):
 		return "no frame is taken twice"

@@ -168,7 +168,8 @@ func (a *app) write(h *host, s *session) {
 		case 1:
 			at = ^uint64(0) - a.draws.Uint64N(64)
 		case 2:
-			to.id ^= transport.RegionID(1) << a.draws.IntN(64)
+			// Not the low bits: they lead to the next region in the same place, which may be there.
+			to.id ^= transport.RegionID(1) << (8 + a.draws.IntN(56))
 		}
 	}
 	if !wild && !h.w.regions.mayWrite(to.region) {

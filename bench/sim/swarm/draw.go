@@ -203,7 +203,7 @@ func (d draws) work() Work {
 			w.Weights[a] = 1 + d.IntN(most)
 		}
 	}
-	if d.percent(1) { // whoever must answer so many handshakes asks for cookies
+	if d.percent(2) { // whoever must answer so many handshakes asks for cookies
 		w.Weights[doClose] = 400
 		w.Gap = core.Microsecond
 	}
