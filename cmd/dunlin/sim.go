@@ -20,9 +20,10 @@ func simCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Run the transport on simulated hosts and networks, by seeds",
-		Long: `Run the transport, as it is in production, on simulated hosts that crash, pause and have
-clocks of their own, and networks that lose, copy, damage and hold frames. A seed names a run: what
-goes wrong, what the hosts do, and each byte. It needs no root and no network.`,
+		Long: `Run the transport, as it is in production, on simulated hosts that crash,
+pause and have clocks of their own, and networks that lose, copy, damage and
+hold frames. A seed names a run: what goes wrong, what the hosts do, and
+each byte. It needs no root and no network.`,
 		Args: cobra.NoArgs,
 	}
 	c.AddCommand(simRunCommand(), simSwarmCommand(), simPlantedCommand())
@@ -48,12 +49,14 @@ func simRunCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run one seed or scenario again, and shrink it",
-		Long: `Run the scenario of a seed, or one from a file: first with all that goes wrong in it, until
-the network has delivered so many frames; then it heals some hosts for good, and everything that was
-begun must end. It checks after each step, and all of it each 1,024 steps. The same seed gives the
-same hash, on any machine of this kind.
+		Long: `Run the scenario of a seed, or one from a file: first with all that goes
+wrong in it, until the network has delivered so many frames; then it heals
+some hosts for good, and everything that was begun must end. It checks after
+each step, and all of it each 1,024 steps. The same seed gives the same
+hash, on any machine of this kind.
 
-With --shrink it looks for a smaller scenario that breaks the same promise, in so many runs.`,
+With --shrink it looks for a smaller scenario that breaks the same promise,
+in so many runs.`,
 		Example: `  dunlin sim run --seed 7
   dunlin sim run --seed 7 --shrink 500 --write seed7.json
   dunlin sim run --scenario seed7.json
@@ -177,14 +180,15 @@ func simSwarmCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "swarm",
 		Short: "Run fresh seeds for some time",
-		Long: `Run seeds one after another on all CPUs, each with faults of its own. A seed that breaks a
-promise is printed with the command that runs it again. With 1,000 seeds or more, each of the rare
-states that are worth reaching must have been reached, or it fails. The last line is
+		Long: `Run seeds one after another on all CPUs, each with faults of its own. A seed
+that breaks a promise is printed with the command that runs it again. With
+1,000 seeds or more, each of the rare states that are worth reaching must
+have been reached, or it fails. The last line is
 
   seeds=N events=N events_per_s=N failures=N
 
-where an event is a frame that a simulated link handed to a transport, and the rate is that of all
-CPUs together.`,
+where an event is a frame that a simulated link handed to a transport, and
+the rate is that of all CPUs together.`,
 		Example: `  dunlin sim swarm --seconds 60
   dunlin sim swarm --seed 1 --seeds 2000 --workers 1`,
 		Args: cobra.NoArgs,

@@ -47,7 +47,7 @@ var text = [Bugs][2]string{
 	CreditLeaked:      {"credit-leaked", "the credit of an abandoned transfer never comes back"},
 	WakeUpLost:        {"wake-up-lost", "a probe that is due wakes nobody"},
 	DeadlineForgotten: {"deadline-forgotten", "a call's deadline is forgotten once it was sent"},
-	ReplyMisdirected:  {"reply-misdirected", "a reply goes to the call in its slot, whichever it is"},
+	ReplyMisdirected:  {"reply-misdirected", "a reply goes to whichever call is in its slot"},
 	SegmentLate:       {"segment-late", "a segment of a write that is over is applied"},
 	CallTwice:         {"call-twice", "a call that was handed over is handed over again"},
 	AckShifted:        {"ack-shifted", "the blocks of an acknowledgement are off by one"},

@@ -205,7 +205,8 @@ func (d draws) work() Work {
 }
 
 func (d draws) sizes() Sizes {
-	return Sizes{Small: d.oneOf(60, 80, 95, 100), Most: int(d.log(100, int64(d.oneOf(2000, 20_000, 200_000))))}
+	small, most := d.oneOf(60, 80, 95, 100), d.oneOf(2000, 20_000, 200_000)
+	return Sizes{Small: small, Most: int(d.log(100, int64(most)))}
 }
 
 func (d draws) heal(hosts int) Heal {
