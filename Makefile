@@ -13,7 +13,7 @@ VCS  := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 # Developer tools come from a module of their own, pinned in tools/go.mod.
 TOOL := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build run test check race fuzz bench bench-cores bench-json bpf fmt vuln clean root
+.PHONY: help build run test check race fuzz bench bench-cores bench-json sim sim-swarm sim-planted bpf fmt vuln clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,15 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 bench: root build ## latency and throughput, all rows (root)
 	bin/dunlin bench latency
 	bin/dunlin bench throughput
+
+sim: build ## one seed of the simulated network again: make sim SEED=7
+	bin/dunlin sim run --seed $(or $(SEED),1)
+
+sim-swarm: build ## fresh seeds of the simulated network, for some time
+	bin/dunlin sim swarm
+
+sim-planted: ## count the seeds that find mistakes made on purpose
+	go run -tags planted ./cmd/dunlin sim planted
 
 bench-cores: root build ## what lending cores costs and brings, with its page in out/ (root)
 	mkdir -p out

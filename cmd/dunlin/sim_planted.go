@@ -24,9 +24,10 @@ func simPlantedCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "planted [NAME]...",
 		Short: "Count the seeds that find mistakes made on purpose",
-		Long: `Make one mistake on purpose after another in the transport, and count the fresh seeds until
-a run breaks a promise: the median over several tries, the promise, and how many tries found nothing
-in --most seeds. Without names, all of them. The program must be built with the tag planted.`,
+		Long: `Make one mistake on purpose after another in the transport, and count the
+fresh seeds until a run breaks a promise: the median over several tries, the
+promise, and how many tries found nothing in --most seeds. Without names,
+all of them. The program must be built with the tag planted.`,
 		Example: `  make sim-planted
   go run -tags planted ./cmd/dunlin sim planted credit-leaked --tries 9`,
 		Args: cobra.ArbitraryArgs,
@@ -70,7 +71,8 @@ func (o *plantedOptions) run(c *cobra.Command, names []string) error {
 		t.Flush()
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of %d mistakes are not found within %d seeds", missed, len(bugs), o.most)
+		return fmt.Errorf("%d of %d mistakes are not found within %d seeds", missed, len(bugs),
+			o.most)
 	}
 	return nil
 }

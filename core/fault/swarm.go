@@ -59,7 +59,8 @@ func Swarm(rng *rand.Rand) Config {
 	return c
 }
 
-// Without is c less one kind of fault, for whoever shrinks a failure. All others strike as they did.
+// Without is c less one kind of fault, for whoever shrinks a failure. All others strike as they
+// did.
 func (c Config) Without(k Kind) Config {
 	switch k {
 	case KindCut:
@@ -81,7 +82,7 @@ func (c Config) Without(k Kind) Config {
 	case KindReplay:
 		c.Replay = Replay{}
 	case KindTail:
-		c.Delay.TailProbability = 0
+		c.Delay.TailProbability, c.Delay.Tail, c.Delay.TailMax = 0, 0, 0
 	}
 	return c
 }

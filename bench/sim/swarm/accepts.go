@@ -104,6 +104,9 @@ func (y *accepted) takes(now core.Time, x header) string {
 	if x.counter == 0 && x.phase == 0 && y.any && y.top > 0 {
 		*y = accepted{session: y.session, lane: y.lane} // a later session with the same number
 	}
+	if x.counter == 0 && x.phase == 0 && y.has(0) {
+		*y = accepted{session: y.session, lane: y.lane} // a later session with the same number
+	}
 	switch {
 	case y.has(x.counter):
 		return "no frame is taken twice"

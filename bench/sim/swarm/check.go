@@ -21,9 +21,9 @@ func (f *Failure) Error() string {
 }
 
 // seals is the counters that a host has sealed frames with, by session and lane. No key seals two
-// frames under one counter. Senders count upwards, so the last one is all there is to remember. Keys
-// cannot be told apart from outside: where both ends begin a session at once, two handshakes may
-// lead to one number, and then a count that begins at 0 is taken for that of the other keys.
+// frames under one counter. Senders count upwards, so the last one is all there is to remember.
+// Keys cannot be told apart from outside: where both ends begin a session at once, two handshakes
+// may lead to one number, and then a count that begins at 0 is taken for that of the other keys.
 type seals struct{ all []sealed }
 
 type sealed struct {

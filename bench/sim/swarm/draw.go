@@ -203,8 +203,8 @@ func (d draws) work() Work {
 			w.Weights[a] = 1 + d.IntN(most)
 		}
 	}
-	if d.percent(2) { // whoever must answer so many handshakes asks for cookies
-		w.Weights[doClose] = 400
+	if d.percent(1) { // whoever must answer so many handshakes asks for cookies
+		w.Weights[doClose] = 100
 		w.Gap = core.Microsecond
 	}
 	if d.percent(50) {
@@ -223,7 +223,8 @@ func (d draws) work() Work {
 }
 
 func (d draws) sizes() Sizes {
-	return Sizes{Small: d.oneOf(60, 80, 95, 100), Most: int(d.log(100, int64(d.oneOf(2000, 20_000, 200_000))))}
+	small, most := d.oneOf(60, 80, 95, 100), d.oneOf(2000, 20_000, 200_000)
+	return Sizes{Small: small, Most: int(d.log(100, int64(most)))}
 }
 
 func (d draws) heal(hosts int) Heal {

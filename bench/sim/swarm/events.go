@@ -131,7 +131,9 @@ func (a *app) request(h *host, e *transport.Event) {
 		return
 	}
 	if s := a.session(e.Session); s == nil || !s.up {
-		h.w.broken(&Failure{Invariant: "calls come on open sessions", Detail: h.w.ledger.describe(n)})
+		h.w.broken(&Failure{
+			Invariant: "calls come on open sessions", Detail: h.w.ledger.describe(n),
+		})
 		return
 	}
 	work := &h.w.s.Work

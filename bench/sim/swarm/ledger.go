@@ -94,8 +94,8 @@ func (l *ledger) describe(n uint32) string {
 // lookahead is how far beyond its number an entry's bytes may begin.
 const lookahead = 32 << 10
 
-// payload is where all bytes that travel come from: what entry n sends and what is replied to it are
-// parts of it, so that checking them is one comparison.
+// payload is where all bytes that travel come from: what entry n sends and what is replied to it
+// are parts of it, so that checking them is one comparison.
 type payload struct{ b []byte }
 
 // newPayload fills it from a generator of its own: the same for all seeds.
@@ -140,5 +140,6 @@ func parseHeader(b []byte) (k kind, n, size uint32, ok bool) {
 		return 0, 0, 0, false
 	}
 	n = binary.LittleEndian.Uint32(b[4:])
-	return kind(b[1]), n, binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:]) == ^n
+	size, ok = binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:]) == ^n
+	return kind(b[1]), n, size, ok
 }

@@ -96,7 +96,8 @@ func (a *app) offered(h *host, e *transport.Event) {
 	if number < 0 || int(number) >= len(h.w.regions.all) || h.w.regions.all[number].id != id {
 		h.w.broken(&Failure{
 			Invariant: "what is delivered was sent, once",
-			Detail:    fmt.Sprintf("host %d got an offer of region %d that nobody made", h.index, number),
+			Detail: fmt.Sprintf("host %d got an offer of region %d that nobody made", h.index,
+				number),
 		})
 		return
 	}

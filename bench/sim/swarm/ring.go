@@ -32,8 +32,8 @@ func (r *ring) pop() []byte {
 
 func (r *ring) clear() { r.first, r.count = 0, 0 }
 
-// due is what happens to a host at a time: a heap, the earliest first, and of those the one that was
-// added first.
+// due is what happens to a host at a time: a heap, the earliest first, and of those the one that
+// was added first.
 type due []dueItem
 
 type dueItem struct {

@@ -76,7 +76,9 @@ func (r *Runner) Run(s *Scenario) (result Result) {
 	result = Result{Scenario: s}
 	w, err := newWorld(s, &r.shared)
 	if err != nil {
-		result.Failure = &Failure{Seed: s.Seed, Invariant: "a scenario can be run", Detail: err.Error()}
+		result.Failure = &Failure{
+			Seed: s.Seed, Invariant: "a scenario can be run", Detail: err.Error(),
+		}
 		return result
 	}
 	w.demand = r.demand

@@ -13,19 +13,20 @@ import (
 	"github.com/dunlin-io/dunlin/core/planted"
 )
 
-// freshSeeds is how many seeds that nobody has run before a test run adds, and how many the short
-// one does.
+// testBase is the seed a test run begins with: what others may fail is for dunlin sim swarm to find,
+// not for who has changed something else. freshSeeds is how many it runs, and how many the short one.
 const (
+	testBase   = 1
 	freshSeeds = 2000
 	shortSeeds = 100
 )
 
-// seedBase is where the fresh seeds begin: DUNLIN_SIM_SEED, or the clock.
+// seedBase is where the seeds begin: DUNLIN_SIM_SEED, or testBase.
 func seedBase(t *testing.T) uint64 {
 	t.Helper()
 	text := os.Getenv("DUNLIN_SIM_SEED")
 	if text == "" {
-		return uint64(time.Now().UnixMilli())
+		return testBase
 	}
 	base, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {

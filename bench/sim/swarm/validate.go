@@ -51,7 +51,7 @@ func (h *Heal) validate(hosts int) error {
 		seen[i] = true
 	}
 	if len(h.Well) < 2 || len(h.Well)+len(h.Other) != hosts {
-		return fmt.Errorf("swarm: %d hosts are healed, %d are not, of %d: want two at least, and all",
+		return fmt.Errorf("swarm: %d hosts are healed, %d are not, of %d: want two or more",
 			len(h.Well), len(h.Other), hosts)
 	}
 	for _, f := range h.Other {
@@ -81,7 +81,8 @@ func (w *Work) validate() error {
 	}
 	for _, s := range [...]Sizes{w.Sizes, w.Replies} {
 		if s.Most < 1 || s.Most > mostBytes {
-			return fmt.Errorf("swarm: messages of at most %d bytes: want 1 to %d", s.Most, mostBytes)
+			return fmt.Errorf("swarm: messages of at most %d bytes: want 1 to %d", s.Most,
+				mostBytes)
 		}
 	}
 	return nil
