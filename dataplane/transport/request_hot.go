@@ -51,7 +51,7 @@ func (l *lane) newRequest(now core.Time, g *segment, route uint64, deadline core
 		l.reqFree = l.reqFree[:n-1]
 	} else {
 		slot = uint16(len(l.requests))
-		l.requests = more(l.requests, request{gen: 1})
+		l.requests = more(l.requests, request{gen: l.s.gens})
 	}
 	r := &l.requests[slot]
 	r.open, r.id, r.token, r.route, r.deadline = true, g.id, g.token, route, deadline

@@ -101,9 +101,6 @@ const farthest = 1 << 20
 
 // takes says what is wrong with taking a frame, "" if nothing is.
 func (y *accepted) takes(now core.Time, x header) string {
-	if x.counter == 0 && x.phase == 0 && y.any && y.top > 0 {
-		*y = accepted{session: y.session, lane: y.lane} // a later session with the same number
-	}
 	if x.counter == 0 && x.phase == 0 && y.has(0) {
 		*y = accepted{session: y.session, lane: y.lane} // a later session with the same number
 	}
