@@ -42,19 +42,21 @@ func (h *host) sealed(frame []byte) {
 	if !x.ok {
 		return
 	}
-	to, keys := frame[5], 0
+	to, keys, best := frame[5], 0, -1
 	for i := range h.seals.all {
 		last := &h.seals.all[i]
 		if last.session != x.session || last.lane != x.lane || last.to != to {
 			continue
 		}
-		if keys++; x.counter <= last.counter {
-			continue // perhaps of other keys
+		keys++
+		// Of two counts that it may go on, it goes on the higher: no other choice fails later.
+		if x.counter > last.counter &&
+			(best < 0 || last.counter > h.seals.all[best].counter) {
+			best = i
 		}
-		last.counter = x.counter
-		if i > 0 { // what is used most is found first
-			h.seals.all[i], h.seals.all[i-1] = h.seals.all[i-1], h.seals.all[i]
-		}
+	}
+	if best >= 0 {
+		h.seals.all[best].counter = x.counter
 		return
 	}
 	if keys > 0 && x.counter != 0 || keys == keysOfNumber {
