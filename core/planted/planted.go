@@ -15,7 +15,7 @@ type Bug uint8
 const (
 	None Bug = iota
 	WindowBeforeTag
-	WindowEdge
+	RingWrap
 	RouteUnbound
 	OldPhaseKept
 	CounterReused
@@ -40,21 +40,21 @@ const (
 var text = [Bugs][2]string{
 	None:              {"none", "no mistake"},
 	WindowBeforeTag:   {"window-before-tag", "the replay window moves before the tag was checked"},
-	WindowEdge:        {"window-edge", "a word of the replay window is not cleared as it moves on"},
+	RingWrap:          {"ring-wrap", "a word of the ring of arrivals is not cleared as it wraps"},
 	RouteUnbound:      {"route-unbound", "the route in a header is not authenticated"},
 	OldPhaseKept:      {"old-phase-kept", "frames of the old phase are accepted for ever"},
 	CounterReused:     {"counter-reused", "a retransmission is sealed under the counter before it"},
 	CreditLeaked:      {"credit-leaked", "the credit of an abandoned transfer never comes back"},
-	WakeUpLost:        {"wake-up-lost", "a probe that is due wakes nobody"},
-	DeadlineForgotten: {"deadline-forgotten", "a call's deadline is forgotten once it was sent"},
+	WakeUpLost:        {"wake-up-lost", "bulk that waits for its pace wakes nobody"},
+	DeadlineForgotten: {"deadline-forgotten", "a call's deadline has no timer"},
 	ReplyMisdirected:  {"reply-misdirected", "a reply goes to whichever call is in its slot"},
 	SegmentLate:       {"segment-late", "a segment of a write that is over is applied"},
 	CallTwice:         {"call-twice", "a call that was handed over is handed over again"},
-	AckShifted:        {"ack-shifted", "the blocks of an acknowledgement are off by one"},
+	AckShifted:        {"ack-shifted", "an acknowledgement names one frame too many"},
 	BufferLeaked:      {"buffer-leaked", "the buffer of an abandoned transfer is not given back"},
 	BoundsOff:         {"bounds-off", "a write may reach one byte beyond its region"},
 	RevokedWritable:   {"revoked-writable", "a region takes writes after it was deregistered"},
-	DoneEarly:         {"done-early", "a write counts as done when its last segment was sent"},
+	DoneEarly:         {"done-early", "a write counts as done before all of it has arrived"},
 	WritesOutOfOrder:  {"writes-out-of-order", "overlapping writes do not wait for each other"},
 	CancelSilent:      {"cancel-silent", "a canceled call has no outcome"},
 	DownEarly:         {"down-early", "a session is over before its calls have ended"},

@@ -24,6 +24,10 @@ func (e *Endpoint) Audit() error {
 				return fmt.Errorf("transport: session %#x lane %d: %w", uint64(s.id), l.number, err)
 			}
 			live, mine = live+n, mine+bytes
+			if owed := e.owed(l); s.state == sessionOpen && l.granted-l.charged+owed != e.laneCredit {
+				return fmt.Errorf("transport: session %#x lane %d: credit of %d, %d open, %d owed",
+					uint64(s.id), l.number, e.laneCredit, l.granted-l.charged, owed)
+			}
 			for _, o := range l.outs {
 				words += 8 * cap(o.words)
 			}
@@ -46,6 +50,22 @@ func (e *Endpoint) Audit() error {
 			held, kept, words, e.in.used, e.out.used, e.words.used)
 	}
 	return nil
+}
+
+// owed is the credit of what came on a lane and was not taken from it yet.
+func (e *Endpoint) owed(l *lane) (n uint64) {
+	for _, in := range l.partials {
+		n += cost(in.kind, in.total)
+	}
+	for i := range e.events.n {
+		if q := &e.events.ring[(e.events.head+i)&(len(e.events.ring)-1)]; q.lane == l {
+			n += q.cost
+		}
+	}
+	if e.given.lane == l {
+		n += e.given.cost
+	}
+	return n
 }
 
 // audit returns how many transfers and requests of the lane live, and the bytes they keep.

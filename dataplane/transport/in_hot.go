@@ -1,11 +1,14 @@
 package transport
 
-import "github.com/dunlin-io/dunlin/core"
+import (
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
+)
 
 // onSegment takes a part of a transfer.
 func (l *lane) onSegment(now core.Time, a *arrival, g *segment) Reason {
 	switch {
-	case l.inOver.over(g.id):
+	case l.inOver.over(g.id) && !g.appliedLate():
 		return l.again(now, a, g)
 	case l.inOver.ahead(g.id):
 		return ReasonRecord // no honest sender goes so far ahead
@@ -24,6 +27,12 @@ func (l *lane) onSegment(now core.Time, a *arrival, g *segment) Reason {
 		return ReasonRecord
 	}
 	return l.onPart(now, a, in, g)
+}
+
+// appliedLate is whether a mistake is to be made with a segment of a transfer that is over.
+func (g *segment) appliedLate() bool {
+	return g.kind == recordWrite && planted.On(planted.SegmentLate) ||
+		g.kind == recordCall && planted.On(planted.CallTwice)
 }
 
 // again counts a segment of a transfer that is over.
@@ -265,8 +274,13 @@ func (l *lane) removePartial(in *inbound) {
 func (l *lane) dropPartial(now core.Time, in *inbound) {
 	c := cost(in.kind, in.total)
 	l.inOver.finish(in.id)
+	if planted.On(planted.BufferLeaked) {
+		in.buf = nil
+	}
 	l.removePartial(in)
-	l.regrant(now, c)
+	if !planted.On(planted.CreditLeaked) {
+		l.regrant(now, c)
+	}
 }
 
 // onAbandon takes the peer's word that it sends no more of a transfer.

@@ -31,12 +31,18 @@ func (m *memory[T]) bytes(n int) int { return m.width << m.class(n) }
 //
 //go:noinline
 func (m *memory[T]) take(n int) []T {
-	c := m.class(n)
-	size := m.width << c
-	if m.used+size > m.limit {
+	if m.used+m.bytes(n) > m.limit {
 		return nil
 	}
-	m.used += size
+	return m.takeBeyond(n)
+}
+
+// takeBeyond is take for what must not wait behind others, and is bounded by itself.
+//
+//go:noinline
+func (m *memory[T]) takeBeyond(n int) []T {
+	c := m.class(n)
+	m.used += m.width << c
 	if last := len(m.free[c]) - 1; last >= 0 {
 		b := m.free[c][last]
 		m.free[c] = m.free[c][:last]

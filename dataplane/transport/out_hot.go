@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
 )
 
 // out finds a transfer by its handle, nil if it is over.
@@ -32,7 +33,8 @@ func (l *lane) byToken(token uint64) *outbound {
 		return nil
 	}
 	o := l.outs[slot]
-	if o.gen&tokenGen != token&tokenGen || o.kind != recordCall {
+	if o.gen&tokenGen != token&tokenGen && !planted.On(planted.ReplyMisdirected) ||
+		o.kind != recordCall {
 		return nil
 	}
 	if o.state != outSending && o.state != outWaiting || o.next < o.total {
@@ -62,6 +64,9 @@ func (l *lane) free(o *outbound) {
 	}
 	if o.partial {
 		l.partial--
+	}
+	if !o.opened {
+		l.blocked = false // perhaps it was this one that lacked credit
 	}
 	slot, gen := o.slot, o.gen+1
 	*o = outbound{slot: slot, gen: gen}
@@ -142,7 +147,7 @@ func (l *lane) segmentArrived(now core.Time, o *outbound, from, n int) {
 	if o.words != nil {
 		a, b := blockSpan(from, n)
 		o.left -= o.words.add(a, b)
-		if o.left > 0 {
+		if o.left > 0 && !(planted.On(planted.DoneEarly) && o.next >= o.total) {
 			return
 		}
 	} else if n < o.total {
@@ -217,6 +222,10 @@ func (l *lane) expire(now core.Time) {
 
 // giveUp concludes a transfer as far as is known, and stops it.
 func (l *lane) giveUp(o *outbound, cause Cause) {
+	if cause == CauseCanceled && planted.On(planted.CancelSilent) {
+		l.stop(o)
+		return
+	}
 	l.conclude(o, o.doubt(), cause)
 	l.stop(o)
 }

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
 )
 
 // received is which frames of the peer's a lane has taken in: the newest maxFlight of them, one bit
@@ -29,6 +30,9 @@ func (r *received) note(now core.Time, counter uint64) {
 		word := r.largest / 64
 		for range min(counter/64-word, n) {
 			word++
+			if planted.On(planted.RingWrap) && word%n == 0 {
+				continue
+			}
 			r.bits[word%n] = 0
 		}
 		r.largest, r.at = counter, now
@@ -57,6 +61,9 @@ func (r *received) ready(now core.Time) bool { return r.due || now >= r.by }
 // 64 frames, so that the loss of some acknowledgements costs nothing.
 func (r *received) fill(now core.Time, a *ack) {
 	a.largest = r.largest
+	if planted.On(planted.AckShifted) && r.lowest < r.largest {
+		r.bits[r.largest/64%uint64(len(r.bits))] |= 1 << (r.largest % 64) >> 1
+	}
 	a.delay = uint16(min(now-r.at, maxAckDelay) / ackDelayUnit)
 	back := r.largest - r.lowest
 	if r.waiting == 0 {

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"fmt"
+
+	"github.com/dunlin-io/dunlin/core/planted"
 )
 
 // Rights say what the peer may do with a region.
@@ -59,6 +61,9 @@ func (e *Endpoint) Deregister(id RegionID) error {
 
 func (e *Endpoint) freeRegion(index uint32) {
 	r := &e.regions[index]
+	if planted.On(planted.RevokedWritable) {
+		return // and what came before it stays in place
+	}
 	*r = region{gen: r.gen + 1}
 	if r.gen == 0 {
 		r.gen = 1 // index 0 of generation 0 would be "none"

@@ -1,6 +1,9 @@
 package transport
 
-import "github.com/dunlin-io/dunlin/core"
+import (
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
+)
 
 // Public numbers name a slot of a lane of a session: 14 bits of session, 6 of lane, 15 of slot, 29
 // of generation. The last repeat after half a billion transfers of one slot, long after anybody
@@ -48,7 +51,7 @@ func (l *lane) newRequest(now core.Time, g *segment, route uint64, deadline core
 		l.reqFree = l.reqFree[:n-1]
 	} else {
 		slot = uint16(len(l.requests))
-		l.requests = more(l.requests, request{gen: 1})
+		l.requests = more(l.requests, request{gen: l.s.gens})
 	}
 	r := &l.requests[slot]
 	r.open, r.id, r.token, r.route, r.deadline = true, g.id, g.token, route, deadline
@@ -161,6 +164,8 @@ func (l *lane) enqueue(now core.Time, o *outbound) {
 	} else {
 		l.small.push(o.handle())
 	}
-	l.callAt = min(l.callAt, o.deadline)
+	if o.kind != recordCall || !planted.On(planted.DeadlineForgotten) {
+		l.callAt = min(l.callAt, o.deadline)
+	}
 	l.schedule(now)
 }

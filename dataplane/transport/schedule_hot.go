@@ -1,6 +1,9 @@
 package transport
 
-import "github.com/dunlin-io/dunlin/core"
+import (
+	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
+)
 
 // lanes is a queue of lanes, each at most once in it.
 type lanes struct {
@@ -114,7 +117,7 @@ func (l *lane) arm(now core.Time) {
 		}
 		at = min(at, l.creditAt)
 	}
-	if !l.inBulk && l.congestion.paceAt > now && l.hasBulk() {
+	if !l.inBulk && l.congestion.paceAt > now && l.hasBulk() && !planted.On(planted.WakeUpLost) {
 		at = min(at, l.congestion.paceAt)
 	}
 	if m := &l.s.mtu; l.number == 0 && !l.inUrgent && l.s.ready && !m.probing && m.now < m.most {

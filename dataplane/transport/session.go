@@ -2,6 +2,7 @@ package transport
 
 import (
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
 	"github.com/dunlin-io/dunlin/dataplane/transport/handshake"
 	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
 	"github.com/dunlin-io/dunlin/dataplane/transport/seal"
@@ -146,6 +147,10 @@ func (s *session) end(now core.Time, cause Cause, bye int) {
 		return
 	}
 	connecting := s.state == sessionConnecting
+	if planted.On(planted.DownEarly) && s.up {
+		s.event(EventDown, cause)
+		s.up, s.ours = false, false
+	}
 	s.cause = cause
 	s.state = sessionClosing
 	for _, l := range s.lanes {
@@ -275,7 +280,7 @@ func (s *session) list(o *outbound) {
 		s.lastW.after = o
 	}
 	s.lastW = o
-	o.held = o.overlaps()
+	o.held = o.overlaps() && !planted.On(planted.WritesOutOfOrder)
 }
 
 // overlaps reports whether a write before o that is not over touches the same bytes.

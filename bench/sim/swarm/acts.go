@@ -164,11 +164,12 @@ func (a *app) write(h *host, s *session) {
 	if wild {
 		switch a.draws.IntN(3) {
 		case 0:
-			at = uint64(r.size) - uint64(size) + 1 + a.draws.Uint64N(1<<20)
+			at = uint64(r.size) - uint64(size) + uint64(a.draws.log(1, 1<<20))
 		case 1:
 			at = ^uint64(0) - a.draws.Uint64N(64)
 		case 2:
-			to.id ^= transport.RegionID(1) << a.draws.IntN(64)
+			// Not the low bits: they lead to the next region in the same place, which may be there.
+			to.id ^= transport.RegionID(1) << (8 + a.draws.IntN(56))
 		}
 	}
 	if !wild && !h.w.regions.mayWrite(to.region) {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/dunlin-io/dunlin/core"
-	"github.com/dunlin-io/dunlin/dataplane/transport"
-	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
 
 // Failure is a promise broken.
@@ -40,43 +38,31 @@ const keysOfNumber = 3
 
 // sealed checks the header of a frame that a host sends.
 func (h *host) sealed(frame []byte) {
-	b := payloadOf(frame)
-	if len(b) < transport.HeaderBytes {
-		h.w.broken(&Failure{Invariant: "a frame has a header", Detail: describeFrame(frame)})
+	x := h.plan.header(frame)
+	if !x.ok {
 		return
 	}
-	x := transport.Header(b[:transport.HeaderBytes])
-	if x.Type() != transport.TypeData {
-		return
-	}
-	to, keys := frame[5], 0
+	to, keys, best := frame[5], 0, -1
 	for i := range h.seals.all {
 		last := &h.seals.all[i]
-		if last.session != x.Session() || last.lane != x.Lane() || last.to != to {
+		if last.session != x.session || last.lane != x.lane || last.to != to {
 			continue
 		}
-		if keys++; x.Counter() <= last.counter {
-			continue // perhaps of other keys
+		keys++
+		// Of two counts that it may go on, it goes on the higher: no other choice fails later.
+		if x.counter > last.counter &&
+			(best < 0 || last.counter > h.seals.all[best].counter) {
+			best = i
 		}
-		last.counter = x.Counter()
-		if i > 0 { // what is used most is found first
-			h.seals.all[i], h.seals.all[i-1] = h.seals.all[i-1], h.seals.all[i]
-		}
+	}
+	if best >= 0 {
+		h.seals.all[best].counter = x.counter
 		return
 	}
-	if keys > 0 && x.Counter() != 0 || keys == keysOfNumber {
+	if keys > 0 && x.counter != 0 || keys == keysOfNumber {
 		h.w.broken(&Failure{Invariant: "no counter seals twice", Detail: describeFrame(frame)})
 	}
-	h.seals.all = append(h.seals.all, sealed{to, x.Session(), x.Lane(), x.Counter()})
-}
-
-// payloadOf is what follows the Ethernet or UDP header of a frame that a host has made.
-func payloadOf(frame []byte) []byte {
-	p, reason := wire.Parse(frame, len(frame))
-	if reason != wire.OK {
-		return nil
-	}
-	return frame[p.Payload:p.Len()]
+	h.seals.all = append(h.seals.all, sealed{to, x.session, x.lane, x.counter})
 }
 
 func describeFrame(frame []byte) string {

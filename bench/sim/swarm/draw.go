@@ -65,6 +65,12 @@ func Draw(seed, frames uint64) Scenario {
 		for i := range s.Hosts {
 			s.Hosts[i].KeyFrames = uint64(d.log(1500, 8000))
 		}
+		if d.percent(50) {
+			d.revenants(&s)
+		}
+	}
+	if d.percent(5) { // counters beyond the width of every window
+		s.Frames *= 3
 	}
 	s.Heal = d.heal(hosts)
 	return s
@@ -107,6 +113,19 @@ func (d draws) network(s *Scenario, hosts int) {
 	}
 }
 
+// revenants lets frames come late that were lost, some of them after their key's time.
+func (d draws) revenants(s *Scenario) {
+	for i := range s.Script.Steps {
+		c := &s.Script.Steps[i].Faults
+		c.Loss = max(c.Loss, 0.05)
+		c.Reorder = fault.Reorder{Probability: 0.2, Delay: 30 * core.Millisecond}
+		c.Replay = fault.Replay{Probability: 0.3, Depth: mostHistory, Spread: 2 * core.Second}
+	}
+}
+
+// mostHistory is how many frames are kept for each path: more would be most of a run's memory.
+const mostHistory = 2000
+
 // calm is a network in order.
 func (d draws) calm() fault.Config {
 	c := fault.Config{Delay: fault.Delay{Fixed: d.time(core.Microsecond, 200*core.Microsecond)}}
@@ -119,8 +138,7 @@ func (d draws) calm() fault.Config {
 // climate is one that is not.
 func (d draws) climate() fault.Config {
 	c := fault.Swarm(d.Rand)
-	const depth = 2000 // frames kept for each path: more would be most of the memory of a run
-	c.Replay.Depth = min(c.Replay.Depth, depth)
+	c.Replay.Depth = min(c.Replay.Depth, mostHistory)
 	return c
 }
 
@@ -186,7 +204,7 @@ func (d draws) work() Work {
 		}
 	}
 	if d.percent(1) { // whoever must answer so many handshakes asks for cookies
-		w.Weights[doClose] = 400
+		w.Weights[doClose] = 100
 		w.Gap = core.Microsecond
 	}
 	if d.percent(50) {

@@ -275,29 +275,37 @@ func (a *app) judgeReply(h *host, e *transport.Event, n uint32, x *entry) string
 		return "a reply's bytes are right"
 	}
 	if x.probe {
-		a.probes.answered(int(x.to))
+		a.probes.answered(int(x.to), x.size)
 	}
 	return ""
 }
 
-// probes are the calls of the second phase: one to each host that is well must succeed.
+// probes are the calls of the second phase: a small one and one of several frames to each host that
+// is well must succeed.
 type probes struct {
-	missing []int // peers
+	missing []probe
 	tryAt   core.Time
-	begun   bool
+}
+
+type probe struct {
+	peer int
+	size uint32
 }
 
 const (
 	probeDeadline = 2 * core.Second        // of one probe
 	probeEvery    = 100 * core.Millisecond // between two tries
+	smallProbe    = 32                     // bytes
+	largeProbe    = 6000                   // fits the smallest credit of a lane
 )
 
 // probe begins the second phase on a host that is well.
 func (a *app) probe(h *host, well []int) {
-	a.probes = probes{tryAt: h.w.loop.Now(), begun: true}
+	a.probes = probes{tryAt: h.w.loop.Now()}
 	for _, peer := range well {
 		if peer != h.index {
-			a.probes.missing = append(a.probes.missing, peer)
+			a.probes.missing = append(a.probes.missing, probe{peer, smallProbe},
+				probe{peer, largeProbe})
 		}
 	}
 	h.wake(a.probes.tryAt)
@@ -310,9 +318,9 @@ func (p *probes) next() core.Time {
 	return p.tryAt
 }
 
-func (p *probes) answered(peer int) {
+func (p *probes) answered(peer int, size uint32) {
 	for i, x := range p.missing {
-		if x == peer {
+		if x == (probe{peer, size}) {
 			p.missing = append(p.missing[:i], p.missing[i+1:]...)
 			return
 		}
@@ -325,11 +333,11 @@ func (p *probes) turn(h *host) {
 		return
 	}
 	p.tryAt = h.busy + probeEvery
-	for _, peer := range p.missing {
-		h.app.reconnect(h, peer)
+	for _, x := range p.missing {
+		h.app.reconnect(h, x.peer)
 		for i := range h.app.sessions {
-			if s := &h.app.sessions[i]; s.peer == peer && !s.leaving {
-				h.app.call(h, s, 32, true)
+			if s := &h.app.sessions[i]; s.peer == x.peer && !s.leaving {
+				h.app.call(h, s, x.size, true)
 				break
 			}
 		}

@@ -30,10 +30,11 @@ type host struct {
 	awake    core.Time // the wake-up that counts; core.Never: none is posted
 	spinning int       // wake-ups in a row that were due at once and found nothing to do
 
-	app   app
-	jobs  due              // of handshakes, by when they are done
-	sums  []*handshake.Job // those, by number
-	seals seals
+	app     app
+	jobs    due              // of handshakes, by when they are done
+	sums    []*handshake.Job // those, by number
+	seals   seals
+	accepts accepts
 }
 
 func newHost(w *world, index int) *host {
@@ -83,7 +84,7 @@ func (h *host) begin(now core.Time) {
 	h.awake = core.Never // what is posted is of an earlier life
 	h.busy = max(h.busy, now)
 	h.endpoint = h.newEndpoint()
-	h.seals = seals{}
+	h.seals, h.accepts = seals{}, accepts{}
 	h.app.begin(h, now)
 	h.wake(now)
 }
@@ -218,7 +219,9 @@ func (h *host) take(frame []byte) {
 	if !h.ours(frame) {
 		return
 	}
+	x := h.plan.header(frame)
 	reason := h.endpoint.HandleFrame(h.local(h.busy), frame)
+	h.judge(x, reason)
 	h.w.loop.Mix(uint64(reason))
 	h.busy += h.plan.FrameCost
 }

@@ -1,0 +1,58 @@
+package transport
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/dunlin-io/dunlin/core"
+)
+
+// TestRequestOfAnEarlierSession answers a request whose session is over, after another one has taken
+// its place. The simulator found it (seed 501425): the reply went to a call of the new session.
+func TestRequestOfAnEarlierSession(t *testing.T) {
+	r, a, b, sa, _ := pair(t, 0, nil)
+	if _, err := a.e.Call(r.now, r.order(sa), []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	old := b.await(EventRequest)
+	if err := a.e.Close(r.now, sa); err != nil {
+		t.Fatal(err)
+	}
+	b.await(EventDown)
+	r.run(core.Second) // the place is free again
+	again, _ := r.connect(a, b, 0)
+	if _, err := a.e.Call(r.now, r.order(again), []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	b.await(EventRequest)
+	if err := b.e.Reply(r.now, old.Request, nil, []byte("late")); !errors.Is(err, ErrGone) {
+		t.Errorf("a reply to a request of an earlier session: %v", err)
+	}
+}
+
+// TestBulkAfterWhatLackedCredit gives up a call for which there was no credit, and expects the next
+// one, for which there is, to go at once. The simulator found it (seed 100581).
+func TestBulkAfterWhatLackedCredit(t *testing.T) {
+	const credit = 64 << 10 // of a lane
+	r, a, b, sa, _ := pair(t, 0, func(c *Config) { c.Lanes, c.PeerBytes = 2, 2*credit })
+	b.stopped = true
+	call := func(within core.Time, n int) {
+		t.Helper()
+		o := Order{Session: sa, Deadline: r.now + within}
+		if _, err := a.e.Call(r.now, o, make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		r.run(2 * core.Millisecond)
+	}
+	l := a.e.find(sa).lanes[0]
+	call(core.Second, 7000)
+	used := l.used
+	call(core.Millisecond, 33_000) // takes all of the credit, of which some is used
+	if l.used != used {
+		t.Fatalf("%d bytes of credit used, %d before", l.used, used)
+	}
+	call(core.Second, 7000)
+	if l.used <= used {
+		t.Error("a call waits for credit that is there")
+	}
+}
