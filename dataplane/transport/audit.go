@@ -24,7 +24,8 @@ func (e *Endpoint) Audit() error {
 				return fmt.Errorf("transport: session %#x lane %d: %w", uint64(s.id), l.number, err)
 			}
 			live, mine = live+n, mine+bytes
-			if owed := e.owed(l); s.state == sessionOpen && l.granted-l.charged+owed != e.laneCredit {
+			owed := e.owed(l)
+			if s.state == sessionOpen && l.granted-l.charged+owed != e.laneCredit {
 				return fmt.Errorf("transport: session %#x lane %d: credit of %d, %d open, %d owed",
 					uint64(s.id), l.number, e.laneCredit, l.granted-l.charged, owed)
 			}
