@@ -144,11 +144,19 @@ func (p *port) publish() (withheld int) {
 
 // wake wakes the worker if it sleeps. Until it takes something it is not rung again: with unread
 // packets it does not go to sleep, so the last ring is on its way, and a ring is a system call.
+//
+// A worker that announced its sleep may have looked once more and taken everything before we look.
+// It is awake then and needs no ring; and noted as rung for what it took so far, it would not be
+// rung for the next packet, for which it may sleep.
 func (p *port) wake() {
 	if !p.far.Rx.NeedWakeup() {
 		return
 	}
-	if taken := p.received - uint64(p.far.Rx.Outstanding()); p.rungAt != taken+1 {
+	unread := uint64(p.far.Rx.Outstanding())
+	if unread == 0 {
+		return
+	}
+	if taken := p.received - unread; p.rungAt != taken+1 {
 		p.rungAt = taken + 1
 		p.ring()
 	}

@@ -287,6 +287,32 @@ func TestWakingTakesTime(t *testing.T) {
 	r.noEviction()
 }
 
+// TestSleeperThatLooksAgain: a worker announces its sleep, and a packet comes that it still sees and
+// takes, while we are about to ring. The next packet, for which it sleeps, rings.
+func TestSleeperThatLooksAgain(t *testing.T) {
+	r := newRig(t, 1)
+	g := r.attach("g", shape{}, Endpoint{EtherType: typeA})
+	g.ports[0].Arm(true)
+	r.nics[0].arrive(t, rawPacket(hostMAC, peerMAC, typeA, 60, 1))
+	if r.receive(r.queues[0]) == 0 {
+		t.Fatal("nothing was received")
+	}
+	p := g.rt.ports[0]
+	p.far.Rx.Submit(p.staged) // what publish does, up to the ring
+	p.received, p.staged = p.received+uint64(p.staged), 0
+	if len(g.recv(0)) != 1 {
+		t.Fatal("the packet was not taken")
+	}
+	p.wake()
+	before := g.bells[0].rings // a ring now would be for nothing, and do no harm
+	g.ports[0].Arm(true)
+	r.nics[0].arrive(t, rawPacket(hostMAC, peerMAC, typeA, 60, 1))
+	r.settle()
+	if g.bells[0].rings != before+1 {
+		t.Errorf("asleep beside a packet, and rung %d times", g.bells[0].rings-before)
+	}
+}
+
 // TestIdlePollMutatesNothing: no work, and no byte of shared memory changes.
 func TestIdlePollMutatesNothing(t *testing.T) {
 	r := newRig(t, 2)
