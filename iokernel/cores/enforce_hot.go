@@ -102,7 +102,9 @@ func (s *Scheduler) settle(now core.Time, c int) {
 		r.retime()
 	}
 	took := now - seat.lender.Since()
-	seat.failed = policy.None
+	if seat.failed == seat.occupant { // another's taking it up proves nothing of who failed
+		seat.failed = policy.None
+	}
 	if seat.crossed {
 		s.counts.Woken.add(took)
 		return

@@ -28,8 +28,15 @@ func (s *Scheduler) Poll(now core.Time) (work int) {
 // waits for a runtime without a core that came too soon after a pass; else when a quantum ends or a
 // timer of a runtime without a core is due.
 func (s *Scheduler) Next(now core.Time) core.Time {
-	if s.next > now && (s.starving() || s.parked()) {
+	switch {
+	case s.count == 0 && !s.busy:
+		return core.Never
+	case s.next <= now:
+		return s.next
+	case s.starving() || s.parked():
 		return now
+	case s.waiting():
+		return min(s.next, s.last+s.config.Interval)
 	}
 	return s.next
 }
@@ -63,6 +70,17 @@ func (s *Scheduler) starving() bool {
 	for _, r := range s.runtimes {
 		if r != nil && r.held == 0 && r.running && r.denials == 0 &&
 			r.config.Class == policy.LatencyCritical && r.config.Ports.Any() {
+			return true
+		}
+	}
+	return false
+}
+
+// waiting is starving for BE, which waits for the next pass.
+func (s *Scheduler) waiting() bool {
+	for _, r := range s.runtimes {
+		if r != nil && r.held == 0 && r.running && r.denials == 0 && !r.guest &&
+			r.config.Class == policy.BestEffort && r.config.Ports.Any() {
 			return true
 		}
 	}
@@ -201,7 +219,7 @@ func (s *Scheduler) plan(now core.Time) {
 			s.next = now // it may fall idle, be needed elsewhere, or be enough no more
 			return
 		case k.State == policy.Running && s.rivals(k.Owner):
-			quantum := s.runtimes[k.Owner].config.Quantum
+			quantum := max(s.runtimes[k.Owner].config.Quantum, policy.MinQuantum)
 			over := k.OwnedAt + quantum
 			if over <= now { // and the policy did not think so
 				over = now + quantum

@@ -114,7 +114,7 @@ func (p *Caladan) rotate() {
 
 // expired is a core that BE runtime o has had for its quantum, or -1.
 func (v *pass) expired(o int16) int {
-	quantum := max(v.s.Runtimes[o].Quantum, minQuantum)
+	quantum := max(v.s.Runtimes[o].Quantum, MinQuantum)
 	cores := v.pool[fromBE].both(&v.over)
 	cores = cores.both(&v.tally[o].own)
 	for c := cores.first(); c >= 0; c = cores.first() {

@@ -45,9 +45,9 @@ const None int16 = -1
 // Origin: Caladan's figure, the order of one short request. Below it, waiting is cheaper.
 const DefaultThreshold = 10 * core.Microsecond
 
-// minQuantum is the least time a BE runtime keeps a core that another BE runtime wants, whatever
+// MinQuantum is the least time a BE runtime keeps a core that another BE runtime wants, whatever
 // its configuration says: 25 hand-overs of 2 us, so that switching costs at most 4 %.
-const minQuantum = 50 * core.Microsecond
+const MinQuantum = 50 * core.Microsecond
 
 // since is how long ago at was: 0 for the future, and never an overflow.
 func since(now, at core.Time) core.Time {

@@ -188,7 +188,7 @@ func (p *Simple) rotate() {
 		}
 		o, had := l.owner[c], since(l.now, l.s.Cores[c].OwnedAt)
 		r := l.neediest(c)
-		if r != None && l.held[r] < l.held[o] && had >= max(l.s.Runtimes[o].Quantum, minQuantum) {
+		if r != None && l.held[r] < l.held[o] && had >= max(l.s.Runtimes[o].Quantum, MinQuantum) {
 			l.grant(c, r, ForQuantum, int64(had))
 			return
 		}
