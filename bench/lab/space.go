@@ -60,7 +60,3 @@ func leave(home netns.NsHandle, err *error) {
 func (l *Lab) Start(side Side, cmd *exec.Cmd) error {
 	return l.In(side, cmd.Start)
 }
-
-// Descriptor is the file descriptor that holds the namespace of side, for handing it to another
-// process. It stays the lab's.
-func (l *Lab) Descriptor(side Side) uintptr { return uintptr(l.spaces[side]) }

@@ -245,12 +245,16 @@ func shortTime(t core.Time) string {
 			u = next
 		}
 	}
-	v := float64(t) / float64(u.size)
+	return threeDigits(float64(t)/float64(u.size)) + u.name
+}
+
+// threeDigits is a number below a thousand, rounded.
+func threeDigits(v float64) string {
 	switch {
 	case v < 9.995:
-		return fmt.Sprintf("%.2f%s", v, u.name)
+		return fmt.Sprintf("%.2f", v)
 	case v < 99.95:
-		return fmt.Sprintf("%.1f%s", v, u.name)
+		return fmt.Sprintf("%.1f", v)
 	}
-	return fmt.Sprintf("%.0f%s", v, u.name)
+	return fmt.Sprintf("%.0f", v)
 }

@@ -117,18 +117,14 @@ func count(v float64) string {
 		}
 	}
 	v /= u.size
-	switch {
-	case v == 0:
-		return "0"
-	case v < 9.995:
-		return trimZeros(fmt.Sprintf("%.2f", v)) + u.name
-	case v < 99.95:
-		return trimZeros(fmt.Sprintf("%.1f", v)) + u.name
-	}
-	return fmt.Sprintf("%.0f%s", v, u.name)
+	return trimZeros(threeDigits(v)) + u.name
 }
 
+// trimZeros leaves out what says nothing behind a point.
 func trimZeros(digits string) string {
+	if !strings.Contains(digits, ".") {
+		return digits
+	}
 	return strings.TrimSuffix(strings.TrimRight(digits, "0"), ".")
 }
 

@@ -46,6 +46,14 @@ const (
 // Counts are how much nonsense there was, by kind.
 type Counts [nonsenseReasons]uint64
 
+// Sum is how much there was of all kinds.
+func (c Counts) Sum() (n uint64) {
+	for _, k := range c {
+		n += k
+	}
+	return n
+}
+
 // Watch reads the line of one worker. It belongs to the iokernel's thread.
 type Watch struct {
 	line   *Line

@@ -18,6 +18,17 @@ type hammer struct {
 	hand   []uint32
 }
 
+// run does so many things, and then gives back all that it has.
+func (h *hammer) run(t *testing.T, turns int) {
+	for range turns {
+		if text := h.turn(); text != "" {
+			t.Error(text)
+			return
+		}
+	}
+	h.end()
+}
+
 // turn does one thing, and says what is wrong.
 func (h *hammer) turn() string {
 	h.random = h.random*1664525 + 1013904223 // Knuth's; its high bits are good enough
@@ -87,13 +98,7 @@ func TestHammer(t *testing.T) {
 		for w := range uint32(workers) {
 			wg.Go(func() {
 				h := hammer{cache: caches[w], owner: owner, name: w + 1, random: w + 1}
-				for range turns {
-					if text := h.turn(); text != "" {
-						t.Error(text)
-						return
-					}
-				}
-				h.end()
+				h.run(t, turns)
 			})
 		}
 		wg.Wait()

@@ -110,13 +110,7 @@ func TestReapWhileOthersTrade(t *testing.T) {
 			wg.Go(func() {
 				defer running.Add(-1)
 				h := hammer{cache: caches[w], owner: owner, name: w + 1, random: w + 1}
-				for range turns {
-					if text := h.turn(); text != "" {
-						t.Error(text)
-						return
-					}
-				}
-				h.end()
+				h.run(t, turns)
 			})
 		}
 		for turn := 0; running.Load() > 0; turn++ {

@@ -14,7 +14,7 @@ func (a *Arena) Alloc(size uint64) (start uint64, err error) {
 			return start, nil
 		}
 	}
-	i, start, err := a.segmentFor(need)
+	i, start, err := a.segmentFor(need, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -34,7 +34,7 @@ func (a *Arena) AllocIn(size uint64, c Constraint) (start uint64, err error) {
 	if !ok {
 		return 0, a.constraintError(need, c)
 	}
-	i, start, err := a.segmentWithin(need, &l)
+	i, start, err := a.segmentFor(need, &l)
 	if err != nil {
 		return 0, err
 	}
@@ -65,26 +65,35 @@ func (a *Arena) Free(start, size uint64) error {
 	return nil
 }
 
-// segmentFor finds a free segment of at least need addresses, imports one, or empties the caches.
-// Tags for carving it up are there when it succeeds.
-func (a *Arena) segmentFor(need uint64) (i uint32, start uint64, err error) {
+// segmentFor finds a free segment, and a place for need addresses in it that meets l (nil: where it
+// begins), imports one, or empties the caches. Tags for carving it up are there when it succeeds.
+func (a *Arena) segmentFor(need uint64, l *limits) (i uint32, start uint64, err error) {
 	if !a.reserve() {
 		return 0, 0, a.tooMany
 	}
-	if i = a.choose(need); i == 0 && a.giveWay() {
-		i = a.choose(need)
+	if i, start = a.search(need, l); i == 0 && a.giveWay() {
+		i, start = a.search(need, l)
 	}
-	if i == 0 {
-		if i, start = a.importFor(need, nil); i == 0 {
-			return 0, 0, a.full
-		}
-		if !a.reserve() {
-			a.giveBack(i)
-			return 0, 0, a.tooMany
-		}
+	if i != 0 {
 		return i, start, nil
 	}
-	return i, a.tags[i].start, nil
+	if i, start = a.importFor(need, l); i == 0 {
+		return 0, 0, a.full
+	}
+	if !a.reserve() {
+		a.giveBack(i)
+		return 0, 0, a.tooMany
+	}
+	return i, start, nil
+}
+
+// search returns a free segment and a place in it, or 0.
+func (a *Arena) search(need uint64, l *limits) (i uint32, start uint64) {
+	if l != nil {
+		return a.chooseWithin(need, l)
+	}
+	i = a.choose(need)
+	return i, a.tags[i].start
 }
 
 // choose returns a free segment of at least need addresses, or 0.

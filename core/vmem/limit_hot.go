@@ -68,26 +68,6 @@ func (l *limits) crosses(at, need uint64) bool {
 	return l.nocross != 0 && at^(at+(need-1)) >= l.nocross
 }
 
-// segmentWithin is segmentFor with limits.
-func (a *Arena) segmentWithin(need uint64, l *limits) (i uint32, start uint64, err error) {
-	if !a.reserve() {
-		return 0, 0, a.tooMany
-	}
-	if i, start = a.chooseWithin(need, l); i == 0 && a.giveWay() {
-		i, start = a.chooseWithin(need, l)
-	}
-	if i == 0 {
-		if i, start = a.importFor(need, l); i == 0 {
-			return 0, 0, a.full
-		}
-		if !a.reserve() {
-			a.giveBack(i)
-			return 0, 0, a.tooMany
-		}
-	}
-	return i, start, nil
-}
-
 // chooseWithin returns a free segment and a place in it that meets l, or 0. It looks at a few
 // segments of each list from the smallest that could do, so that an exact hole is preferred to a
 // large one, and only then at all.

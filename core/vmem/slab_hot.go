@@ -102,7 +102,7 @@ func (a *Arena) makeSlab(m uint32) uint32 {
 	if !ok {
 		return 0
 	}
-	i, start, err := a.segmentWithin(a.slabBytes, &l)
+	i, start, err := a.segmentFor(a.slabBytes, &l)
 	if err != nil {
 		return 0
 	}

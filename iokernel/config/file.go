@@ -11,6 +11,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/dunlin-io/dunlin/core/nesting"
 )
 
 // maxFileBytes bounds a configuration file. (guess: a hundred times the longest anybody writes)
@@ -51,19 +53,7 @@ func checkText(text []byte) error {
 	if len(text) > maxFileBytes {
 		return fmt.Errorf("%d bytes; want at most %d", len(text), maxFileBytes)
 	}
-	depth := 0
-	for _, c := range text {
-		switch c {
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth = max(depth-1, 0)
-		}
-		if depth > maxDepth {
-			return fmt.Errorf("brackets nested more than %d deep", maxDepth)
-		}
-	}
-	return nil
+	return nesting.Check(text, maxDepth)
 }
 
 // place is where a node begins: a block of keys at its first key, not at the colon behind it.

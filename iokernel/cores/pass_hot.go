@@ -16,7 +16,7 @@ func (s *Scheduler) Poll(now core.Time) (work int) {
 		return 0
 	}
 	if now < s.next && now-s.last < s.config.Interval {
-		if now-s.last < s.prompt || !s.starving() {
+		if now-s.last < s.prompt || !s.starving(policy.LatencyCritical) {
 			return 0
 		}
 		s.counts.Prompt++
@@ -33,9 +33,9 @@ func (s *Scheduler) Next(now core.Time) core.Time {
 		return core.Never
 	case s.next <= now:
 		return s.next
-	case s.starving() || s.parked():
+	case s.starving(policy.LatencyCritical) || s.parked():
 		return now
-	case s.waiting():
+	case s.starving(policy.BestEffort): // which waits for the next pass
 		return min(s.next, s.last+s.config.Interval)
 	}
 	return s.next
@@ -65,22 +65,11 @@ func (s *Scheduler) begin(now core.Time) {
 	}
 }
 
-// starving reports whether frames wait for an LC runtime that has no core and gets none.
-func (s *Scheduler) starving() bool {
-	for _, r := range s.runtimes {
-		if r != nil && r.held == 0 && r.running && r.denials == 0 &&
-			r.config.Class == policy.LatencyCritical && r.config.Ports.Any() {
-			return true
-		}
-	}
-	return false
-}
-
-// waiting is starving for BE, which waits for the next pass.
-func (s *Scheduler) waiting() bool {
+// starving reports whether frames wait for a runtime of a class that has no core and gets none.
+func (s *Scheduler) starving(class policy.Class) bool {
 	for _, r := range s.runtimes {
 		if r != nil && r.held == 0 && r.running && r.denials == 0 && !r.guest &&
-			r.config.Class == policy.BestEffort && r.config.Ports.Any() {
+			r.config.Class == class && r.config.Ports.Any() {
 			return true
 		}
 	}

@@ -64,7 +64,6 @@ type worker struct {
 	stopped bool // SIGSTOP
 	dead    bool
 	deaf    bool // does not look at its word
-	lies    bool // deaf, and says that it waits
 
 	worked core.Time // with the core
 }

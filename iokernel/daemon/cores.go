@@ -100,10 +100,7 @@ func decisionOf(now core.Time, e *cores.DecisionReport) control.Decision {
 // user describes one runtime of class lc or be, which may not be attached.
 func (l *lending) user(now core.Time, c *config.Runtime, a *attachment) control.CoreUser {
 	u := control.CoreUser{
-		Runtime: c.Name, Class: c.Class.String(), Reserved: c.Reserved, Most: c.Most,
-	}
-	if u.Most == 0 {
-		u.Most = len(l.cpus)
+		Runtime: c.Name, Class: c.Class.String(), Reserved: c.Reserved, Most: l.most(c),
 	}
 	if a == nil {
 		return u
@@ -114,9 +111,6 @@ func (l *lending) user(now core.Time, c *config.Runtime, a *attachment) control.
 	u.DelayP50, u.DelayP99 = k.Delays.Quantile(500_000), k.Delays.Quantile(990_000)
 	u.Time, u.Busy, u.Hold = k.Time, k.Busy, k.Hold
 	u.Grants, u.Revocations, u.Demotions = k.Grants, k.Revocations, k.Demotions
-	u.Stuck = k.Stuck
-	for _, n := range k.Nonsense {
-		u.Nonsense += n
-	}
+	u.Stuck, u.Nonsense = k.Stuck, k.Nonsense.Sum()
 	return u
 }

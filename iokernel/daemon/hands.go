@@ -17,11 +17,7 @@ type hands struct {
 	log   *slog.Logger
 	// threads are by owner, then by core.
 	threads [int(baton.MaxOwner) + 1]atomic.Pointer[[]pin.Thread]
-	failed  uint64 // calls, most because a thread has just ended
 }
-
-// open makes room for an owner's threads, which are not known yet.
-func (h *hands) open(o baton.Owner, _ int) { h.threads[o].Store(nil) }
 
 // know has the threads of an owner's workers.
 func (h *hands) know(o baton.Owner, list []pin.Thread) { h.threads[o].Store(&list) }
@@ -66,10 +62,9 @@ func (h *hands) Promote(core int, o baton.Owner) {
 	}
 }
 
-// note counts what failed. A thread may end at any moment, and then its process is about to.
+// note logs what failed. A thread may end at any moment, and then its process is about to.
 func (h *hands) note(err error) {
 	if err != nil {
-		h.failed++
 		h.log.Debug("iokernel: a worker's thread", "err", err)
 	}
 }

@@ -117,13 +117,18 @@ func (d *Daemon) loan(a *attachment) *control.LoanGrant {
 	if !d.lends(c) {
 		return nil
 	}
-	most := c.Most
-	if most == 0 {
-		most = len(d.lending.cpus)
-	}
 	return &control.LoanGrant{
-		Class: c.Class.String(), Cores: d.lending.cpus, Reserved: c.Reserved, Most: most,
+		Class: c.Class.String(), Cores: d.lending.cpus,
+		Reserved: c.Reserved, Most: d.lending.most(c),
 	}
+}
+
+// most is how many cores a runtime may have.
+func (l *lending) most(c *config.Runtime) int {
+	if c.Most == 0 {
+		return len(l.cpus)
+	}
+	return c.Most
 }
 
 // openLoan makes a runtime's load page and adds it to the files; without a runtime's ports it is a
@@ -149,7 +154,6 @@ func (d *Daemon) openLoan(a *attachment, f *files) (err error) {
 	}
 	d.loop.Do(func() {
 		if a.loan, err = l.scheduler.Attach(r); err == nil {
-			l.hands.open(a.loan.Owner(), len(l.cpus))
 			if a.runtime == nil {
 				l.scheduler.Run(d.clock.Now(), a.loan)
 			}

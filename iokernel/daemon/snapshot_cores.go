@@ -47,10 +47,7 @@ func (l *lending) coreUser(now core.Time, bounds []core.Time, a *attachment) met
 	u := metrics.CoreUser{
 		Runtime: a.config.Name, Held: k.Held, Waiting: k.Waiting, Busy: k.Busy, Grants: k.Grants,
 		Revocations: k.Revocations, Demotions: k.Demotions, Stuck: k.Stuck,
-		Delays: histogram(bounds, &k.Delays),
-	}
-	for _, n := range k.Nonsense {
-		u.Nonsense += n
+		Nonsense: k.Nonsense.Sum(), Delays: histogram(bounds, &k.Delays),
 	}
 	return u
 }

@@ -45,15 +45,6 @@ func (o *Owed) Collect() error {
 	return nil
 }
 
-// Count is how many pages Take would take now.
-func (o *Owed) Count() (pages int) {
-	o.markFree()
-	for i, word := range o.pages {
-		pages += bits.OnesCount64(word &^ o.free[i])
-	}
-	return pages
-}
-
 // Take appends the owed pages that are in use to dst, as runs of bytes of the slot, and owes them
 // no longer. At most limit pages are taken: the first ones. The bytes are the caller's to copy
 // before the arena is used again, or after: the next Collect has what changed in between.

@@ -39,9 +39,9 @@ func (l *Local) vacate(b *superblock) {
 	l.store.putBack(b)
 }
 
-// refill gets a superblock with a free slot of a class, or a loose slot, which is live then. Cold
-// is what the worker has itself, without pages, or nil.
-func (l *Local) refill(class int, cold *superblock) (*superblock, *cell, error) {
+// refill gets a superblock with a free slot of a class, or a loose slot, which is live then. A
+// superblock without pages that the worker has itself is the last choice.
+func (l *Local) refill(class int) (*superblock, *cell, error) {
 	if l.retired {
 		return nil, nil, ErrRetired
 	}
@@ -51,7 +51,7 @@ func (l *Local) refill(class int, cold *superblock) (*superblock, *cell, error) 
 			return b, nil, nil
 		}
 	}
-	cold = l.shelf.find(class) // what it was may have gone with what was drained
+	cold := l.shelf.find(class)
 	if cold != nil && l.store.shared() == 0 {
 		return cold, nil, nil
 	}

@@ -29,7 +29,7 @@ func (l *Local) Create(size int64) (Slot, error) {
 	b, c := l.shelf.find(class), (*cell)(nil)
 	if b == nil || b.warm == 0 {
 		var err error
-		if b, c, err = l.refill(class, b); err != nil {
+		if b, c, err = l.refill(class); err != nil {
 			return Slot{}, err
 		}
 	}

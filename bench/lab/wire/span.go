@@ -60,9 +60,6 @@ func (n *Span) End(side lab.Side) lab.End { return n.labs[side].End(side) }
 // In runs fn in the host's namespace on side, as lab.Lab.In does.
 func (n *Span) In(side lab.Side, fn func() error) error { return n.labs[side].In(side, fn) }
 
-// Lab is the namespaces of one side: the host's is the side's own, the box's the other.
-func (n *Span) Lab(side lab.Side) *lab.Lab { return n.labs[side] }
-
 // Start lets the box carry frames on a goroutine of its own, until Stop.
 func (n *Span) Start() {
 	ctx, stop := context.WithCancel(context.Background())

@@ -103,10 +103,6 @@ const (
 	actions = iota
 )
 
-var actionText = [actions]string{
-	"call", "send", "write", "cancel", "register", "deregister", "connect", "drain", "close",
-}
-
 // Heal is the second phase: the network among some hosts gets well for good, the others stay dead
 // or hear and are not heard. Everything must come to an end within a bound.
 type Heal struct {

@@ -14,10 +14,10 @@ import (
 )
 
 // testBase is the seed a test run begins with: what others may fail is for dunlin sim swarm to find,
-// not for who has changed something else. freshSeeds is how many it runs, and how many the short one.
+// not for who has changed something else. testSeeds is how many it runs, and how many the short one.
 const (
 	testBase   = 1
-	freshSeeds = 2000
+	testSeeds  = 2000
 	shortSeeds = 100
 )
 
@@ -35,13 +35,13 @@ func seedBase(t *testing.T) uint64 {
 	return base
 }
 
-// TestFreshSeeds is the swarm of each test run.
-func TestFreshSeeds(t *testing.T) {
+// TestSeeds is the swarm of each test run.
+func TestSeeds(t *testing.T) {
 	if planted.Enabled {
 		t.Skip("built to make mistakes: TestPlanted looks for them")
 	}
 	f := Fleet{
-		Base: seedBase(t), Seeds: freshSeeds, Workers: runtime.GOMAXPROCS(0),
+		Base: seedBase(t), Seeds: testSeeds, Workers: runtime.GOMAXPROCS(0),
 	}
 	if testing.Short() {
 		f.Seeds = shortSeeds

@@ -65,8 +65,6 @@ func (w *world) broken(f *Failure) {
 func (w *world) frames() uint64 { return w.net.Delivered() }
 
 const (
-	// slice is how much virtual time passes between two looks at whether a phase is over.
-	slice = core.Millisecond
 	// auditEvery is how many events lie between two full audits.
 	auditEvery = 1024
 	// patience bounds the first phase: a network that carries nothing is healed all the same.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/dunlin-io/dunlin/core/nesting"
 	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
@@ -32,19 +33,7 @@ func bounded(text []byte) error {
 	if len(text) > maxFileBytes {
 		return fmt.Errorf("%d bytes; a cluster file has at most %d", len(text), maxFileBytes)
 	}
-	depth := 0
-	for _, c := range text {
-		switch c {
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth = max(depth-1, 0)
-		}
-		if depth > maxDepth {
-			return fmt.Errorf("brackets nested more than %d deep", maxDepth)
-		}
-	}
-	return nil
+	return nesting.Check(text, maxDepth)
 }
 
 // few complains about a list that is too long.
