@@ -94,7 +94,7 @@ func decideSnapshots(random *rand.Rand) []policy.Snapshot {
 			s.Runtimes[r] = policy.Runtime{
 				Class: policy.LatencyCritical + policy.Class(r%2), ID: uint64(r) + 1,
 				Reserved: 2, Most: decideCores, Able: decideCores, Quantum: core.Millisecond,
-				NextTimer: core.Never, Served: uint64(i) * 100,
+				NextTimer: core.Never, Only: policy.None, Served: uint64(i) * 100,
 				Busy: core.Time(i) * 1000 * core.Microsecond,
 			}
 		}

@@ -102,7 +102,8 @@ func (s *scheduler) look(now core.Time) {
 		*in = policy.Runtime{
 			Class: t.config.Class, ID: uint64(i) + 1, Reserved: t.config.Reserved,
 			Most: t.config.Most, Able: t.config.Most, Quantum: t.config.Quantum,
-			NextTimer: core.Never, Waiting: t.queue.count, Served: t.served, Busy: t.busy,
+			NextTimer: core.Never, Only: policy.None,
+			Waiting: t.queue.count, Served: t.served, Busy: t.busy,
 		}
 		if arrived, ok := t.queue.oldest(); ok {
 			in.FrameDelay = now - arrived

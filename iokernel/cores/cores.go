@@ -89,6 +89,7 @@ type Scheduler struct {
 	last    core.Time // the last pass
 	next    core.Time // when the next one is due at the latest
 	busy    bool      // some core may not be settled
+	awake   bool      // something may happen that rings nobody
 	counts  Counters
 }
 
@@ -98,10 +99,14 @@ type seat struct {
 	ownedAt  core.Time // when it was seen to be taken up
 	idleAt   core.Time
 	idle     bool
-	last     int16 // who had it before the owner, by place
+	named    uint64 // places whose it was since then: they may have had it for a moment, unseen
+	last     int16  // who had it before the owner, by place
 	lastAt   core.Time
-	failed   int16
+	failed   int16 // who did not take it up, by place
 	failedAt core.Time
+	failedAs baton.State // what the worker said of itself
+	failures uint8       // times in a row
+	parked   bool        // the owner's worker parks, and that was seen
 	reason   policy.Reason
 	granted  bool // reason is that of the word
 	crossed  bool // ... and it took a wake across cores

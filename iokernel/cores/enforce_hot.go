@@ -1,6 +1,9 @@
 package cores
 
 import (
+	"math/bits"
+	"slices"
+
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/baton"
 	"github.com/dunlin-io/dunlin/iokernel/policy"
@@ -90,20 +93,21 @@ func (s *Scheduler) settle(now core.Time, c int) {
 	s.book(now, seat)
 	left := s.member(seat.occupant)
 	seat.occupant, seat.ownedAt = int16(seat.lender.Word().Owner())-1, now
-	if left != nil && !left.guest && seat.occupant != int16(left.place) {
-		s.part(now, left, c)
+	s.part(now, left, c)
+	for ; seat.named != 0; seat.named &= seat.named - 1 {
+		s.part(now, s.runtimes[bits.TrailingZeros64(seat.named)], c)
 	}
 	r := s.member(seat.occupant)
 	if r == nil {
 		return
 	}
 	if !r.guest {
-		r.parting[c] = core.Never
-		r.retime()
+		r.errand.has(c)
+		r.sated = false // its timer may have made work for others
 	}
 	took := now - seat.lender.Since()
 	if seat.failed == seat.occupant { // another's taking it up proves nothing of who failed
-		seat.failed = policy.None
+		seat.failed, seat.failures = policy.None, 0
 	}
 	if seat.crossed {
 		s.counts.Woken.add(took)
@@ -154,20 +158,51 @@ func (s *Scheduler) demote(c int, o baton.Owner) {
 	}
 }
 
+// fail bars the owner of a core's word from that core for a while, twice as long each time: the
+// next attempt keeps the core from others, and the iokernel awake, until the second deadline. It is
+// lifted as soon as the worker says anything else of itself.
+func (s *Scheduler) fail(now core.Time, c int, owner *Runtime) {
+	seat := &s.seats[c]
+	if seat.failed != int16(owner.place) {
+		seat.failures = 0
+	}
+	more := policy.FailedFor<<seat.failures - policy.FailedFor
+	seat.failed, seat.failedAt = int16(owner.place), now+more
+	seat.failures = min(seat.failures+1, mostFailures)
+	if !owner.guest {
+		seat.failedAs = owner.watches[c].State()
+	}
+}
+
+// mostFailures bounds how long a core is not offered again: to 64 ms.
+const mostFailures = 6
+
+// recovers lifts the bar of a worker that does something again.
+func (s *Scheduler) recovers(c int) {
+	seat := &s.seats[c]
+	r := s.member(seat.failed)
+	if r == nil || r.guest || seat.failures < 2 {
+		return
+	}
+	if state := r.watches[c].State(); state != seat.failedAs && state != baton.Absent {
+		seat.failed, seat.failures = policy.None, 0
+	}
+}
+
 // report notes that a worker keeps a core from passing on. The owner does not get this core again
 // for a while; others may: what keeps it runs at the lowest priority by now.
 func (s *Scheduler) report(now core.Time, c int) {
 	seat := &s.seats[c]
 	s.counts.Stuck++
-	if o := seat.lender.Word().Owner(); o != baton.Nobody {
-		seat.failed, seat.failedAt = int16(o)-1, now
+	if o := s.member(int16(seat.lender.Word().Owner()) - 1); o != nil {
+		s.fail(now, c, o)
 	}
 	r := s.member(int16(seat.lender.Target()) - 1)
 	if r == nil {
 		return
 	}
 	r.stuck++
-	if n := len(s.stuck); n < cap(s.stuck) {
+	if n := len(s.stuck); n < cap(s.stuck) && !slices.Contains(s.stuck, Stuck{c, r}) {
 		s.stuck = s.stuck[:n+1]
 		s.stuck[n] = Stuck{c, r}
 		if s.config.Notify != nil {

@@ -3,6 +3,7 @@ package cores
 import (
 	"testing"
 
+	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/iokernel/policy"
 )
 
@@ -74,4 +75,111 @@ func TestShortQuantum(t *testing.T) {
 			t.Errorf("the iokernel looked in %d of %d ticks", got, ticks)
 		}
 	})
+}
+
+// Beside a worker that does not run any more the iokernel sleeps ever longer; once the worker goes
+// on, it is not made to wait for all of that.
+func TestSleepsBesideAStoppedWorker(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 1, p)
+		b := r.be("b")
+		r.run(ms)
+		a := r.lc("a", 1)
+		a.workers[0].stopped = true
+		a.send(1)
+		r.run(300 * ms)
+		before, whole := r.polls, 100*ms
+		r.run(whole)
+		if got, ticks := r.polls-before, int(whole/tick); got > ticks/20 {
+			t.Errorf("the iokernel looked in %d of %d ticks", got, ticks)
+		}
+		a.workers[0].stopped = false
+		r.until(10*ms, "it works again", func() bool { return a.taken == 1 })
+		r.until(ms, "BE has the core back", func() bool { return b.on() == 1 })
+	})
+}
+
+// While LC works there is a pass per interval and no more.
+func TestPassesKeepToTheInterval(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 1, p)
+		a := r.lc("a", 1)
+		a.service = 10 * ms
+		a.send(1)
+		r.until(100*us, "it works", func() bool { return a.taken == 1 })
+		before := r.s.Counters().Passes
+		r.run(ms)
+		if got, want := r.s.Counters().Passes-before, uint64(ms/(5*us)); got < want-1 || got > want+1 {
+			t.Errorf("%d passes in 1 ms at an interval of 5 us", got)
+		}
+		r.run(10 * ms)
+		r.s.SetPasses(100*ms, 0)
+		before = r.s.Counters().Passes
+		r.be("b")
+		r.run(20 * ms)
+		a.send(1)
+		r.until(100*us, "a frame is taken all the same", func() bool { return a.taken == 2 })
+		if got := r.s.Counters().Passes - before; got > 5 {
+			t.Errorf("%d passes in 20 ms at an interval of 100 ms", got)
+		}
+	})
+}
+
+// The timer of a worker whose core an LC runtime keeps is nothing that a sibling could do: that one
+// is left to sleep.
+func TestTimerOfAWorkerWhoseCoreIsTaken(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 2, p)
+		b := r.be("b")
+		b.tasks, b.parks = false, true
+		r.run(ms)
+		w := b.workers[0]
+		w.timer = r.now + 500*us
+		b.send(2)
+		r.run(400 * us)
+		a := r.lc("a", 1)
+		a.service = 5 * ms
+		a.send(1)
+		r.until(ms, "LC works on core 0", func() bool { return r.page.Load(0).Owner() == a.owner })
+		r.run(ms)
+		wakes := r.wakes
+		r.run(3 * ms)
+		if r.wakes != wakes {
+			t.Errorf("%d wakes in 3 ms, and the core is not free", r.wakes-wakes)
+		}
+		r.until(2*ms+20*restAfter, "its timer is served in the end", func() bool {
+			return w.timer == core.Never
+		})
+	})
+}
+
+// A worker that parks whatever there is to do costs the iokernel ever less.
+func TestParksInVain(t *testing.T) {
+	for name, hostile := range map[string]func(m *team, w *worker){
+		"a timer that is always past": func(m *team, w *worker) { w.timer = 1 },
+		"a timer that is about to be": func(m *team, w *worker) { w.timer = m.rig.now + tick },
+		"a frame that it never takes": func(m *team, w *worker) {
+			if len(m.frames) == 0 {
+				m.send(1)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, p Policy) {
+				for _, class := range []policy.Class{policy.LatencyCritical, policy.BestEffort} {
+					r := newRig(t, 1, p)
+					m := r.attach(RuntimeConfig{Name: "m", Class: class})
+					m.parks, m.idles = true, true
+					for end := r.now + 100*ms; r.now < end; r.run(tick) {
+						if w := m.workers[0]; !w.asleep {
+							hostile(m, w)
+						}
+					}
+					if r.wakes > 100 {
+						t.Errorf("class %v: %d wakes across cores in 100 ms", class, r.wakes)
+					}
+				}
+			})
+		})
+	}
 }

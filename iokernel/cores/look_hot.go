@@ -15,7 +15,7 @@ func (s *Scheduler) look(now core.Time) {
 	for i := range s.seats {
 		s.lookAtCore(now, i)
 	}
-	s.sate()
+	s.limit(now)
 }
 
 // lookAtRuntime fills the part of one runtime, apart from what the workers on its cores say.
@@ -36,13 +36,17 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 	if r.guest {
 		return
 	}
+	if r.errand.linger > 0 {
+		s.follow(now, r)
+	}
 	r.backlog = r.config.Ports.Backlog(now)
 	in.Waiting, in.FrameDelay, in.Served = r.backlog.Waiting, r.backlog.Delay, r.backlog.Taken
-	in.Busy, in.NextTimer = r.busy, r.timer
+	in.Busy, in.NextTimer, in.Only = r.busy, r.errand.at, policy.None
+	r.errand.due = r.errand.core
 	if in.Waiting > 0 {
 		r.delays.add(in.FrameDelay)
 	}
-	if in.Waiting > 0 || r.timer <= now {
+	if in.Waiting > 0 {
 		r.sated = false
 	}
 }
@@ -50,6 +54,7 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 // lookAtCore fills the part of one core.
 func (s *Scheduler) lookAtCore(now core.Time, c int) {
 	k, seat := &s.snapshot.Cores[c], &s.seats[c]
+	s.recovers(c)
 	*k = policy.Core{
 		Owner: policy.None, Last: seat.last, Sibling: policy.None, Failed: seat.failed,
 		OwnedAt: seat.ownedAt, LastAt: seat.lastAt, FailedAt: seat.failedAt,
@@ -95,17 +100,21 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 		in.TaskDelay = max(in.TaskDelay, sight.Waited, 1)
 	}
 	k.State, k.Owner, k.RequestAge = policy.Running, int16(r.place), sight.Worked
-	switch {
-	case sight.State == baton.Absent: // the loop has ended, and the process not yet
+	if sight.State == baton.Absent { // the loop has ended, and the process not yet
 		seat.failed, seat.failedAt = int16(r.place), now
-		fallthrough
-	case sight.State == baton.Parked:
+	}
+	if sight.State == baton.Absent || sight.State == baton.Parked {
 		k.State, k.Owner, k.Last, k.LastAt = policy.Parked, policy.None, int16(r.place), now
-		in.NextTimer = min(in.NextTimer, sight.Timer)
-		r.sated = r.backlog.Waiting == 0 && in.NextTimer > now
-		seat.idle = false
+		if sight.Timer < in.NextTimer {
+			in.NextTimer, r.errand.due = sight.Timer, int16(c)
+		}
+		if !seat.parked {
+			r.parks(now, in)
+		}
+		r.sated, seat.parked, seat.idle = r.backlog.Waiting == 0, true, false
 		return
 	}
+	seat.parked = false
 	r.held++
 	if r.config.Class == policy.BestEffort {
 		return
@@ -126,29 +135,3 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 // grace is how long a worker that has just taken its core up is not said to be idle: until it has
 // had a turn, in which it does what it was granted the core for. (guess: a hand-over)
 const grace = 5 * core.Microsecond
-
-// sate has BE runtimes whose workers found nothing to do want no more cores than they work on.
-func (s *Scheduler) sate() {
-	for _, r := range s.runtimes {
-		if r != nil && r.sated && r.config.Class == policy.BestEffort {
-			s.snapshot.Runtimes[r.place].Able = r.held
-		}
-	}
-}
-
-// part notes when a worker that has left its core wants one again.
-func (s *Scheduler) part(now core.Time, r *Runtime, c int) {
-	r.parting[c] = core.Never
-	if sight := r.watches[c].Look(now, s.seats[c].lender.Word()); sight.State != baton.Absent {
-		r.parting[c] = sight.Timer
-	}
-	r.retime()
-}
-
-// retime finds the earliest of the times at which workers without a core want one.
-func (r *Runtime) retime() {
-	r.timer = core.Never
-	for _, t := range r.parting {
-		r.timer = min(r.timer, t)
-	}
-}

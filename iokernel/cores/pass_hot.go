@@ -6,8 +6,8 @@ import (
 	"github.com/dunlin-io/dunlin/iokernel/policy"
 )
 
-// Poll makes a pass if one is due. Its work is what it changed: actions and measures; a pass that
-// only looks is none.
+// Poll makes a pass if one is due, and looks after cores that change hands in any case. Its work is
+// what it changed: actions and measures; a pass that only looks is none.
 func (s *Scheduler) Poll(now core.Time) (work int) {
 	if !s.begun {
 		s.begin(now)
@@ -17,23 +17,24 @@ func (s *Scheduler) Poll(now core.Time) (work int) {
 	}
 	if now < s.next && now-s.last < s.config.Interval {
 		if now-s.last < s.prompt || !s.starving(policy.LatencyCritical) {
-			return 0
+			work, _ = s.pursue(now, true)
+			return work
 		}
 		s.counts.Prompt++
 	}
 	return s.pass(now)
 }
 
-// Next is at once while a core changes hands or could be needed elsewhere at any time, or a frame
-// waits for a runtime without a core that came too soon after a pass; else when a quantum ends or a
-// timer of a runtime without a core is due.
+// Next is at once while a core changes hands or LC works, whose need may change without a sound, or
+// a frame waits for a runtime without a core that came too soon after a pass; else when a quantum
+// ends or a timer of a worker without a core is due.
 func (s *Scheduler) Next(now core.Time) core.Time {
 	switch {
 	case s.count == 0 && !s.busy:
 		return core.Never
 	case s.next <= now:
 		return s.next
-	case s.starving(policy.LatencyCritical) || s.parked():
+	case s.awake || s.starving(policy.LatencyCritical) || s.parked():
 		return now
 	case s.starving(policy.BestEffort): // which waits for the next pass
 		return min(s.next, s.last+s.config.Interval)
@@ -178,35 +179,37 @@ func (s *Scheduler) act(now core.Time, a *policy.Action) {
 	k.reason, k.granted = a.Reason, true
 }
 
-// grant writes a core's word.
+// grant writes a core's word. Who holds what is as the next pass would count it: a frame may come
+// before that.
 func (s *Scheduler) grant(now core.Time, c int, o baton.Owner) {
 	k := &s.seats[c]
-	if before := k.lender.Word().Owner(); before != baton.Nobody {
-		if r := s.runtimes[before-1]; r != nil {
-			k.last, k.lastAt = int16(r.place), now
+	if r := s.member(int16(k.lender.Word().Owner()) - 1); r != nil {
+		k.last, k.lastAt = int16(r.place), now
+		k.named |= 1 << r.place
+		if !k.parked && !k.lender.Stuck() {
+			r.held = max(0, r.held-1)
 		}
 	}
+	if r := s.member(int16(o) - 1); r != nil {
+		r.held++
+	}
 	k.lender.Granted(now, s.config.Page.Grant(c, o))
-	k.granted, k.crossed, k.idle, s.busy = false, false, false, true
+	k.granted, k.crossed, k.idle, k.parked, s.busy = false, false, false, false, true
 }
 
-// plan says when the next pass is due.
+// plan says when the next pass is due, and whether the iokernel may sleep until then.
 func (s *Scheduler) plan(now core.Time) {
-	s.next, s.busy = core.Never, false
+	s.next, s.busy, s.awake = core.Never, false, false
 	for i := range s.seats {
 		if k := &s.seats[i]; !k.lender.Settled() {
 			s.busy = true
-			if !k.lender.Stuck() {
-				s.next = now
-				return
-			}
+			s.awake = s.awake || !k.lender.Stuck()
 		}
 	}
 	for i := range s.snapshot.Cores {
 		switch k := &s.snapshot.Cores[i]; {
 		case k.State == policy.Idle, k.State == policy.Running && s.critical(k.Owner):
-			s.next = now // it may fall idle, be needed elsewhere, or be enough no more
-			return
+			s.awake = true // it may fall idle, be needed elsewhere, or be enough no more
 		case k.State == policy.Running && s.rivals(k.Owner):
 			quantum := max(s.runtimes[k.Owner].config.Quantum, policy.MinQuantum)
 			over := k.OwnedAt + quantum
@@ -217,6 +220,9 @@ func (s *Scheduler) plan(now core.Time) {
 		}
 	}
 	s.next = min(s.next, s.timers(now), s.denied(now))
+	if s.awake {
+		s.next = min(s.next, now+s.config.Interval)
+	}
 }
 
 // denied is when to look again at runtimes with work that the policy gives no core: ever more
@@ -228,11 +234,11 @@ func (s *Scheduler) denied(now core.Time) core.Time {
 			continue
 		}
 		due := s.snapshot.Runtimes[r.place].NextTimer <= now
-		if r.held > 0 || r.backlog.Waiting == 0 && !due {
+		if !due && (r.held > 0 || r.backlog.Waiting == 0) {
 			r.denials = 0
 			continue
 		}
-		next = min(next, now+s.config.Interval<<r.denials)
+		next = min(next, max(now+s.config.Interval<<r.denials, r.errand.quiet))
 		r.denials = min(r.denials+1, mostDenials)
 	}
 	return next
@@ -250,21 +256,32 @@ func (s *Scheduler) critical(place int16) bool {
 func (s *Scheduler) rivals(place int16) bool {
 	owner := s.member(place)
 	for _, r := range s.runtimes {
-		if r != nil && r.running && !r.sated && r.config.Class == policy.BestEffort &&
-			r.held < min(r.config.Most, owner.held) {
+		if r == nil || !r.running || r.config.Class != policy.BestEffort {
+			continue
+		}
+		in := &s.snapshot.Runtimes[r.place]
+		if r.held < min(in.Most, in.Able, owner.held) {
 			return true
 		}
 	}
 	return false
 }
 
-// timers is when the next timer of a runtime without a core is due.
+// lingering is how often to look after workers that run on when their core has passed on. Nobody
+// rings for them. (guess: far above what a look costs)
+const lingering = core.Millisecond
+
+// timers is when the next timer of a worker without a core is due.
 func (s *Scheduler) timers(now core.Time) core.Time {
 	next := core.Never
 	for i := range s.runtimes {
 		due := s.snapshot.Runtimes[i].NextTimer
-		if r := s.runtimes[i]; r != nil && r.held == 0 && due > now {
+		r := s.runtimes[i]
+		if r != nil && due > now {
 			next = min(next, due)
+		}
+		if r != nil && r.errand.linger > 0 {
+			next = min(next, now+lingering)
 		}
 	}
 	return next

@@ -45,12 +45,11 @@ type Runtime struct {
 	running bool          // its threads are known
 	guest   bool
 
-	held    int         // cores that it works on or is about to; counted in each pass
-	backlog Backlog     // of the last pass
-	sated   bool        // BE: a worker has found nothing to do, and nothing has come since
-	denials uint        // passes in a row in which it had frames and no core
-	parting []core.Time // by core: when the worker, as it left, wanted it next
-	timer   core.Time   // the earliest of these
+	held    int     // cores that it works on or is about to; counted in each pass
+	backlog Backlog // of the last pass
+	sated   bool    // BE: a worker has found nothing to do, and nothing has come since
+	denials uint    // passes in a row in which it had frames and no core
+	errand  errand
 
 	delays      Histogram
 	time        core.Time // on all cores, until since of each
@@ -96,8 +95,8 @@ func (s *Scheduler) Attach(c RuntimeConfig) (*Runtime, error) {
 	if !guest {
 		for i := range s.seats {
 			r.watches = append(r.watches, baton.NewWatch(c.Load.Line(i), r.owner, still))
-			r.parting = append(r.parting, core.Never)
 		}
+		r.errand = newErrand(len(s.seats))
 	}
 	s.runtimes[place] = r
 	s.count++
@@ -108,7 +107,7 @@ func (s *Scheduler) Attach(c RuntimeConfig) (*Runtime, error) {
 // workers give way to all others.
 func (s *Scheduler) Run(now core.Time, r *Runtime) {
 	r.running = true
-	r.timer = now // it has had no core in which to say what it has to do
+	r.errand.at = now // it has had no core in which to say what it has to do
 	if r.config.Class == policy.BestEffort && !r.guest {
 		for i := range s.seats {
 			s.config.Hands.Demote(i, r.owner)
@@ -138,8 +137,9 @@ func (s *Scheduler) Detach(now core.Time, r *Runtime) {
 			k.last = policy.None
 		}
 		if k.failed == int16(r.place) {
-			k.failed = policy.None
+			k.failed, k.failures = policy.None, 0
 		}
+		k.named &^= 1 << r.place
 	}
 	s.runtimes[r.place] = nil
 	s.count--

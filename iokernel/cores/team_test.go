@@ -15,6 +15,7 @@ type team struct {
 	service core.Time // of a frame
 	tasks   bool      // there is always something to compute
 	parks   bool      // a worker that has nothing to do sleeps
+	idles   bool      // ... and one that has, too
 }
 
 // Backlog is what waits.
@@ -131,11 +132,11 @@ func (w *worker) sleep(s baton.State) {
 // work is a turn with the core.
 func (w *worker) work() {
 	m, now := w.team, w.team.rig.now
-	if w.timer <= now {
+	if w.timer <= now && !m.idles {
 		w.timer = core.Never
 	}
 	switch {
-	case len(m.frames) > 0:
+	case len(m.frames) > 0 && !m.idles:
 		m.frames = m.frames[1:]
 		m.taken++
 		w.busy = true

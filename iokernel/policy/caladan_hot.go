@@ -31,7 +31,7 @@ func (p *Caladan) assess() {
 	v.queue.count = 0
 	for _, r := range v.lc.all() {
 		t := &v.tally[r]
-		t.lack = min(t.limit-t.held, t.wanted-t.idle-t.coming)
+		t.lack = t.lacking()
 		t.need = t.lack
 		if t.lack > 0 {
 			t.need -= p.soon(r)

@@ -31,7 +31,7 @@ func newSnapshot(cores int, runtimes ...Runtime) *Snapshot {
 func lc(reserved, most int) Runtime {
 	return Runtime{
 		Class: LatencyCritical, ID: 1, Reserved: reserved, Most: most, Able: most,
-		NextTimer: core.Never,
+		NextTimer: core.Never, Only: None,
 	}
 }
 

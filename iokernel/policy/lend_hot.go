@@ -101,10 +101,8 @@ func (p *Caladan) rotate() {
 		if v.tally[o].held <= most {
 			continue
 		}
-		if c := v.expired(o); c >= 0 {
-			if r := v.neediest(c); r != None && v.tally[r].held < v.tally[o].held {
-				best, to, most = c, r, v.tally[o].held
-			}
+		if c, r := v.expired(o); c >= 0 {
+			best, to, most = c, r, v.tally[o].held
 		}
 	}
 	if best >= 0 {
@@ -112,21 +110,25 @@ func (p *Caladan) rotate() {
 	}
 }
 
-// expired is a core that BE runtime o has had for its quantum, or -1.
-func (v *pass) expired(o int16) int {
+// expired is a core that BE runtime o has had for its quantum, and who gets it because he has
+// fewer; or -1.
+func (v *pass) expired(o int16) (c int, to int16) {
 	quantum := max(v.s.Runtimes[o].Quantum, MinQuantum)
 	cores := v.pool[fromBE].both(&v.over)
 	cores = cores.both(&v.tally[o].own)
 	for c := cores.first(); c >= 0; c = cores.first() {
-		if since(v.now, v.s.Cores[c].OwnedAt) >= quantum {
-			return c
-		}
 		cores.drop(c)
+		if since(v.now, v.s.Cores[c].OwnedAt) < quantum {
+			continue
+		}
+		if r := v.neediest(c); r != None && v.tally[r].held < v.tally[o].held {
+			return c, r
+		}
 	}
-	return -1
+	return -1, None
 }
 
-// mayRest reports whether an unused core of o may park.
+// mayRest reports whether an unused core of o may park: not before a timer that is served there.
 func (v *pass) mayRest(o int16) bool {
 	switch {
 	case o == None:
@@ -134,7 +136,7 @@ func (v *pass) mayRest(o int16) bool {
 	case v.tally[o].class == BestEffort:
 		return v.tally[o].held > v.tally[o].limit
 	}
-	return !v.s.Runtimes[o].timerDue(v.now, wakeLead)
+	return v.tally[o].only != None || !v.s.Runtimes[o].timerDue(v.now, wakeLead)
 }
 
 // rest parks cores that nobody has used for a while, unless their owner has a timer due soon.

@@ -41,14 +41,15 @@ func (l *list) add(r int16) {
 // tally is what concerns one runtime.
 type tally struct {
 	class    Class
-	limit    int // cores it may have
-	entitled int // of these, what nobody else may claim
-	wanted   int // cores that its work could occupy
-	held     int // cores it will own
-	idle     int // of these, where its worker has nothing to do
-	coming   int // of these, not taken up yet
-	lack     int // more cores that its work could occupy
-	need     int // of these, what is worth a hand-over
+	limit    int   // cores it may have
+	entitled int   // of these, what nobody else may claim
+	wanted   int   // cores that its work could occupy
+	only     int16 // the one that is of use, or None
+	held     int   // cores it will own
+	idle     int   // of these, where its worker has nothing to do
+	coming   int   // of these, not taken up yet
+	lack     int   // more cores that its work could occupy
+	need     int   // of these, what is worth a hand-over
 	delay    core.Time
 	took     bool // a core of BE in this pass
 	queued   bool // it is in pass.queue
@@ -97,6 +98,20 @@ func (v *pass) scanRuntime(r int16, in *Runtime) {
 	}
 	t.class, t.limit, t.entitled = in.Class, in.limit(), in.entitled()
 	t.wanted, t.delay = in.wanted(v.now, v.s.Interval), in.delay()
+	if t.only = v.s.only(r); t.only != None {
+		t.bar.fill()
+		t.bar.drop(int(t.only))
+	}
+}
+
+// lacking is how many more cores the work of an LC runtime could occupy. An idle worker does not do
+// what is another one's.
+func (t *tally) lacking() int {
+	room, ready := t.limit-t.held, t.idle+t.coming
+	if t.only != None {
+		ready = 0
+	}
+	return min(room, t.wanted-ready)
 }
 
 // member is the tally of r, or nil if there is no such runtime.
@@ -140,6 +155,9 @@ func (v *pass) scanCore(c int, k *Core, locality core.Time) {
 	v.owner[c] = k.Owner
 	t.held++
 	t.own.add(c)
+	if int(t.only) == c { // it has that
+		t.bar.add(c)
+	}
 	switch {
 	case k.State == Yielding:
 		t.coming++
@@ -151,7 +169,7 @@ func (v *pass) scanCore(c int, k *Core, locality core.Time) {
 		}
 	case k.State == Idle:
 		t.idle++
-		if t.wanted == 0 {
+		if t.wanted == 0 || t.only != None {
 			v.file(c, fromSpare)
 			return
 		}
@@ -253,7 +271,7 @@ func (v *pass) recount(r int16) {
 	t := &v.tally[r]
 	t.lack = t.limit - t.held
 	if t.class == LatencyCritical {
-		t.lack = min(t.lack, t.wanted-t.idle-t.coming)
+		t.lack = t.lacking()
 		if t.lack > 0 && !t.queued {
 			t.queued = true
 			v.queue.add(r)

@@ -68,7 +68,7 @@ func (p *plan) source(c int) source {
 	switch {
 	case r.Class == BestEffort:
 		return fromBE
-	case idle && r.wanted(p.now, p.s.Interval) == 0:
+	case idle && (r.wanted(p.now, p.s.Interval) == 0 || p.s.only(o) != None):
 		return fromSpare
 	}
 	return fromLC
@@ -81,7 +81,11 @@ func (p *plan) lacking(r int16) int {
 	if t.Class == BestEffort {
 		return room
 	}
-	return min(room, t.wanted(p.now, p.s.Interval)-p.ready[r])
+	ready := p.ready[r]
+	if p.s.only(r) != None { // an idle worker does not do what is another one's
+		ready = 0
+	}
+	return min(room, t.wanted(p.now, p.s.Interval)-ready)
 }
 
 // over reports whether r owns more cores than are reserved for it.
@@ -102,6 +106,9 @@ func (p *plan) take(r int16, worst source) (best int) {
 func (p *plan) may(r int16, c int, from source) bool {
 	o := p.owner[c]
 	if o == r || p.s.Cores[c].barred(p.now) == r {
+		return false
+	}
+	if only := p.s.only(r); only != None && int(only) != c {
 		return false
 	}
 	switch from {

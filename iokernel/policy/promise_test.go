@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dunlin-io/dunlin/core"
 )
@@ -107,9 +108,10 @@ func (o *outcome) apply(a Action) error {
 func (o *outcome) lacks(r int) int {
 	t := &o.s.Runtimes[r]
 	lacks := t.wanted(o.now, o.s.Interval)
-	if t.Class == BestEffort {
+	switch {
+	case t.Class == BestEffort:
 		lacks -= o.held[r]
-	} else {
+	case o.s.only(int16(r)) == None:
 		lacks -= o.ready[r]
 	}
 	return min(lacks, t.limit()-o.held[r])
@@ -124,6 +126,9 @@ func (o *outcome) left(r int, lc bool) (core int, ok bool) {
 			k.barred(o.now) == int16(r) {
 			continue
 		}
+		if only := o.s.only(int16(r)); only != None && int(only) != c {
+			continue
+		}
 		if k.State == Parked {
 			if o.wakes > 0 {
 				return c, true
@@ -135,7 +140,7 @@ func (o *outcome) left(r int, lc bool) (core int, ok bool) {
 		}
 		t := &o.s.Runtimes[was]
 		over := o.held[was] > t.entitled()
-		unused := k.State == Idle && t.wanted(o.now, o.s.Interval) == 0
+		unused := k.State == Idle && o.unused(was)
 		switch {
 		case t.Class == BestEffort && over:
 			return c, true
@@ -146,6 +151,11 @@ func (o *outcome) left(r int, lc bool) (core int, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// unused reports whether runtime r has nothing to do for an idle worker of its own.
+func (o *outcome) unused(r int16) bool {
+	return o.s.Runtimes[r].wanted(o.now, o.s.Interval) == 0 || o.s.only(r) != None
 }
 
 // failed reports whether some core is barred to somebody. Who cannot have the core that is left may
@@ -173,7 +183,7 @@ func promises(now core.Time, s *Snapshot, actions []Action, threshold core.Time)
 	}
 	for r := range s.runtimes() {
 		t := &s.Runtimes[r]
-		if o.lacks(r) <= 0 || o.failed() {
+		if o.lacks(r) <= 0 || o.failed() || parks(int16(r), actions) {
 			continue
 		}
 		if o.held[r] < t.entitled() {
@@ -192,13 +202,21 @@ func promises(now core.Time, s *Snapshot, actions []Action, threshold core.Time)
 	return nil
 }
 
+// parks reports whether runtime r gives up a core of no use to it. It had no room for the one it has
+// use for, and has in the next pass.
+func parks(r int16, actions []Action) bool {
+	return slices.ContainsFunc(actions, func(a Action) bool {
+		return a.Kind == Park && a.From == r
+	})
+}
+
 // fair checks that an action takes a core from nobody who must not lose it.
 func (o *outcome) fair(a Action, threshold core.Time) error {
 	if a.From == None {
 		return nil
 	}
 	k, from := &o.s.Cores[a.Core], &o.s.Runtimes[a.From]
-	if from.Class == LatencyCritical && k.State == Idle && from.wanted(o.now, o.s.Interval) == 0 {
+	if from.Class == LatencyCritical && k.State == Idle && o.unused(a.From) {
 		return nil
 	}
 	if o.held[a.From] < from.entitled() && !o.failed() {

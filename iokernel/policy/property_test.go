@@ -45,7 +45,7 @@ func drawnRuntime(t *rapid.T, cores, left int) Runtime {
 		Able:      rapid.IntRange(0, cores).Draw(t, "able"),
 		Quantum:   rapid.SampledFrom([]core.Time{0, core.Millisecond}).Draw(t, "quantum"),
 		Waiting:   max(0, rapid.IntRange(-20, 20).Draw(t, "waiting")),
-		NextTimer: core.Never,
+		NextTimer: core.Never, Only: None,
 	}
 	delay := core.Time(rapid.IntRange(1, 40_000).Draw(t, "delay"))
 	if r.Waiting > 0 {
@@ -55,6 +55,9 @@ func drawnRuntime(t *rapid.T, cores, left int) Runtime {
 	}
 	if rapid.Bool().Draw(t, "timer") {
 		r.NextTimer = testNow + core.Time(rapid.IntRange(-10_000, 100_000).Draw(t, "due"))
+		if r.Waiting == 0 && r.TaskDelay == 0 {
+			r.Only = int16(rapid.IntRange(-1, cores-1).Draw(t, "only"))
+		}
 	}
 	if rapid.Bool().Draw(t, "budget") {
 		r.RequestBudget = 20 * core.Microsecond
@@ -204,7 +207,7 @@ func (h *hostile) snapshot() *Snapshot {
 			Class: Class(h.byte() % 4), ID: uint64(h.byte()), Reserved: int(h.number()),
 			Most: int(h.number()), Quantum: h.time(), Able: int(h.number()),
 			Waiting: int(h.number()), FrameDelay: h.time(), TaskDelay: h.time(),
-			NextTimer: h.time(), Served: uint64(h.number()), Busy: h.time(),
+			NextTimer: h.time(), Only: int16(h.number()), Served: uint64(h.number()), Busy: h.time(),
 			RequestBudget: h.time(), Misses: Reading{h.byte()&1 == 0, uint64(h.number())},
 		}
 	}

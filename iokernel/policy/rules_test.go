@@ -182,6 +182,35 @@ func TestTasksAndTimers(t *testing.T) {
 	expect(t, texts(newSnapshot(1, timer)))
 }
 
+// A timer whose worker has no core: idle siblings do not serve it, and no other core does.
+func TestTimerOfAStrayWorker(t *testing.T) {
+	stray := lc(0, 3)
+	stray.NextTimer, stray.Only = testNow, 1
+	s := newSnapshot(3, stray, be(0, 3)).on(0, 0).on(1, 1, 2).rests(0)
+	s.Runtimes[1].Able = 2
+	expect(t, texts(s), "core 1: runtime 1 -> runtime 0, a timer is due (0s)",
+		"core 0: runtime 0 -> runtime 1, lent, not needed (100µs)")
+	s.Runtimes[0].Most = 1 // it has no room: first the idle core goes
+	expect(t, texts(s))
+	s.Cores[0].IdleAt = testNow - core.Millisecond
+	expect(t, texts(s), "core 0: runtime 0 -> parked, unused (1ms)")
+	s.on(0, 0, 1)
+	expect(t, texts(s)) // it has it
+}
+
+// BE whose only work is a timer gets that core and no other.
+func TestTimerOfAStrayBestEffortWorker(t *testing.T) {
+	stray := be(0, 3)
+	stray.NextTimer, stray.Only, stray.Able = testNow, 2, 1
+	s := newSnapshot(3, stray, lc(0, 1)).on(1, 2)
+	expect(t, texts(s))
+	s.Cores[2].State, s.Cores[2].Owner = Idle, None
+	expect(t, texts(s), "core 2: nobody -> runtime 0, free (100µs)")
+	s.Runtimes[1] = be(0, 3)
+	s.on(1, 0, 1, 2)
+	expect(t, texts(s), "core 2: runtime 1 -> runtime 0, quantum over (1ms)")
+}
+
 func TestLend(t *testing.T) {
 	s := newSnapshot(3, lc(1, 3), be(0, 2)).on(0, 0, 1, 2).rests(0, 1, 2)
 	expect(t, texts(s), "core 0: runtime 0 -> runtime 1, lent, not needed (100µs)",
@@ -255,7 +284,7 @@ func TestWakesAreRationed(t *testing.T) {
 // A grant that was not taken up is not repeated for a while, to this runtime and on this core.
 func TestFailedGrant(t *testing.T) {
 	s := newSnapshot(2, lc(0, 2).waiting(1, 0), be(0, 0)).on(1, 0, 1)
-	s.Cores[0].Failed, s.Cores[0].FailedAt = 0, testNow-failedFor+1
+	s.Cores[0].Failed, s.Cores[0].FailedAt = 0, testNow-FailedFor+1
 	for _, p := range [...]decider{NewSimple(0), NewCaladan(Config{})} {
 		expect(t, say(p.Decide(testNow, s, nil)),
 			"core 1: runtime 1 -> runtime 0, frames wait (1 frame)")

@@ -9,6 +9,13 @@ func (s *set) add(c int)      { s[uint(c)/64%uint(len(s))] |= 1 << (uint(c) % 64
 func (s *set) drop(c int)     { s[uint(c)/64%uint(len(s))] &^= 1 << (uint(c) % 64) }
 func (s *set) has(c int) bool { return s[uint(c)/64%uint(len(s))]>>(uint(c)%64)&1 != 0 }
 
+// fill adds every core.
+func (s *set) fill() {
+	for i := range s {
+		s[i] = ^uint64(0)
+	}
+}
+
 // unite adds all of t.
 func (s *set) unite(t *set) {
 	for i := range s {

@@ -73,6 +73,10 @@ type Runtime struct {
 	TaskDelay  core.Time // age of its oldest runnable task, 0 without one
 	NextTimer  core.Time // when its next timer is due, or core.Never
 
+	// Only is the one core that is of use to it, or None if any is: all that it has to do is a
+	// timer of the worker there, which has no core.
+	Only int16
+
 	Served uint64    // requests done since it started
 	Busy   core.Time // time its workers spent in them
 
@@ -102,6 +106,14 @@ func (r *Runtime) limit() int {
 		return 0
 	}
 	return min(max(min(r.Most, r.Able), 0), MaxCores)
+}
+
+// only is the one core that is of use to r, or None.
+func (s *Snapshot) only(r int16) int16 {
+	if c := s.Runtimes[r].Only; c >= 0 && int(c) < s.cores() {
+		return c
+	}
+	return None
 }
 
 // entitled is how many of them nobody else may claim.
@@ -141,13 +153,13 @@ func (s *Snapshot) present(r int16) int16 {
 // present reports whether somebody has this place.
 func (r *Runtime) present() bool { return r.Class == LatencyCritical || r.Class == BestEffort }
 
-// failedFor is how long a core is not offered again to a runtime that did not take it up. A guess:
+// FailedFor is how long a core is not offered again to a runtime that did not take it up. A guess:
 // long against a worker that was preempted, short against a person who looks.
-const failedFor = core.Millisecond
+const FailedFor = core.Millisecond
 
 // barred is the runtime that must not get this core now, or None.
 func (c *Core) barred(now core.Time) int16 {
-	if c.Failed == None || since(now, c.FailedAt) >= failedFor {
+	if c.Failed == None || since(now, c.FailedAt) >= FailedFor {
 		return None
 	}
 	return c.Failed
