@@ -165,6 +165,7 @@ func colocationGoals() (all []comparison) {
 	run := s.name(nameWithRunBE, loads[0])
 	return append(all,
 		distance(run, s.name(nameAlone, loads[0]), 30*core.Microsecond),
+		comparison{run, nameWakeFloor, report.P50, report.Goal{}, quotient},
 		comparison{
 			s.name(nameLinux, loads[0]), run, report.P99, report.Goal{AtLeast: 5}, quotient,
 		},

@@ -55,7 +55,7 @@ func families() []family {
 		{[]string{nameAsavie}, upAsavie},
 		{[]string{nameSpin, nameBlock, nameBatch, nameGo, nameTCP}, upKernel},
 		{[]string{nameSpinBeside, nameTCPBeside}, upBeside},
-		{[]string{nameHandover, nameHandoverFloor}, upHandover},
+		{[]string{nameHandover, nameHandoverFloor, nameWakeFloor}, upHandover},
 		{[]string{decideName()}, upDecide},
 		{colocationNames(nameAlone), upAlone},
 		{append(colocationNames(nameWithBE), intervalNames()...), upWithBE},

@@ -15,6 +15,7 @@ import (
 const (
 	nameHandover      = "handover"
 	nameHandoverFloor = "floor/handover"
+	nameWakeFloor     = "floor/wake"
 )
 
 // freeGrants is how many grants a second a free-running row makes. At one every 5 us, as often as
@@ -28,7 +29,9 @@ const freeGrants = uint64(core.Second / passEvery)
 // A hand-over is from the store that grants the core, on the iokernel's CPU, until the other
 // process runs, on the one that is lent. A sample of the closed loop waits for the grant before it;
 // those of the open loop do not, and a grant that another has overtaken has none. A grant that
-// nobody takes up is lost.
+// nobody takes up is lost. Where nobody runs that would hand the core over, as beside an ordinary
+// program, it takes a wake from the iokernel's CPU: the floor of that is a sleeper on the lent one,
+// beside a program of the lowest priority.
 func Cores(ctx context.Context, o Options) (*Session, error) {
 	return bench(ctx, o, coresSuite())
 }
@@ -44,6 +47,9 @@ func coresSuite() suite {
 			s.rows = append(s.rows, wanted{key: k})
 		}
 	}
+	s.rows = append(s.rows, wanted{key: report.Key{
+		Name: nameWakeFloor, Loop: report.Closed, Unit: report.Nanoseconds,
+	}})
 	s.rows = append(s.rows, decideRow())
 	s.rows = append(s.rows, colocationRows()...)
 	s.comparisons = []comparison{
@@ -106,23 +112,28 @@ func wordBytes() int  { return baton.PageBytes(handoverCore+1, os.Getpagesize())
 func loadBytes() int  { return baton.PageBytes(ownerLines, os.Getpagesize()) }
 func stampBytes() int { return os.Getpagesize() }
 
-// upHandover is two pairs of processes that share the servers' CPU and have nothing to do but to
-// take it up: one of loops, one of the bare system calls. Their other threads, such as those of
-// Go's scheduler, are on the generator's CPU, as those of a runtime are that is lent a core: on the
-// servers' they would be what the slowest hand-overs show.
+// upHandover is pairs of processes that share the servers' CPU and have nothing to do but to take
+// it up: one of loops, one of the bare system calls, one of a sleeper and who runs meanwhile. Their
+// other threads, such as those of Go's scheduler, are on the generator's CPU, as those of a runtime
+// are that is lent a core: on the servers' they would be what the slowest hand-overs show.
 func upHandover(s *site) ([]*entrant, error) {
 	var all []*entrant
 	for _, e := range [...]struct {
-		name string
-		kind peerKind
-	}{{nameHandover, peerHandover}, {nameHandoverFloor, peerHandoverFloor}} {
+		name          string
+		first, second peerKind
+	}{
+		{nameHandover, peerHandover, peerHandover},
+		{nameHandoverFloor, peerHandoverFloor, peerHandoverFloor},
+		{nameWakeFloor, peerIdle, peerWakeFloor},
+	} {
 		p, err := s.newHandoverPages()
 		if err != nil {
 			return nil, err
 		}
 		var children []*child
-		for _, o := range []baton.Owner{firstOwner, secondOwner} {
-			c, err := s.peer(peer{Kind: e.kind, Owner: o, CPU: s.cpus.server}, birth{
+		for i, kind := range []peerKind{e.first, e.second} {
+			o := firstOwner + baton.Owner(i)
+			c, err := s.peer(peer{Kind: kind, Owner: o, CPU: s.cpus.server}, birth{
 				name: e.name + " worker", files: p.files(), cpu: s.cpus.generator, uid: nobody,
 			})
 			if err != nil {
@@ -134,10 +145,12 @@ func upHandover(s *site) ([]*entrant, error) {
 			thread: s.thread, page: p.page, stamps: p.stamps,
 			waker: pin.NewWaker(), samples: make([]uint32, s.o.samples()),
 		}
-		all = append(all, &entrant{e.name, children, map[report.Loop]driver{
-			report.Closed: d,
-			report.Open:   d,
-		}})
+		drivers := map[report.Loop]driver{report.Closed: d, report.Open: d}
+		if e.first == peerIdle {
+			d.wakes = true
+			delete(drivers, report.Open)
+		}
+		all = append(all, &entrant{e.name, children, drivers})
 	}
 	return all, nil
 }

@@ -21,6 +21,7 @@ type handoverDriver struct {
 	page    *baton.Page
 	stamps  []stamp
 	waker   *pin.Waker
+	wakes   bool // the second process sleeps, and is woken each time
 	samples []uint32
 	random  uint64
 	stop    atomic.Bool
@@ -82,6 +83,11 @@ func (d *handoverDriver) measure(p Plan) (Result, error) {
 		case now < r.due || now >= r.end || r.outstanding && p.Loop == report.Closed:
 		default:
 			d.grant(&r)
+			if d.wakes {
+				if err := d.wake(&r); err != nil {
+					return Result{}, err
+				}
+			}
 			r.due = now + d.interval(&p)
 		}
 	}
@@ -98,9 +104,12 @@ func (d *handoverDriver) interval(p *Plan) core.Time {
 	return core.Time((d.random >> 32) * 2 * uint64(core.Second) / p.Rate >> 32)
 }
 
-// grant gives the core to the other process.
+// grant gives the core to the other process, or to the one that sleeps.
 func (d *handoverDriver) grant(r *handoverRun) {
 	next := firstOwner + secondOwner - max(d.page.Load(handoverCore).Owner(), firstOwner)
+	if d.wakes {
+		next = secondOwner
+	}
 	r.granted = r.clock.Now()
 	r.word = d.page.Grant(handoverCore, next)
 	r.outstanding = true

@@ -11,7 +11,7 @@ import (
 
 func TestCoresAreHandedOver(t *testing.T) {
 	needMachine(t)
-	o := kernelOptions("handover")
+	o := kernelOptions("handover|floor/wake")
 	o.Rounds, o.Measure, o.Warmup = 3, 100*core.Millisecond, 10*core.Millisecond
 	s, err := Cores(t.Context(), o)
 	if err != nil {
@@ -19,7 +19,7 @@ func TestCoresAreHandedOver(t *testing.T) {
 	}
 	left(t)
 	r := s.Report
-	if len(r.Rows) != 4 || len(r.Ratios) != 2 || !r.Complete {
+	if len(r.Rows) != 5 || len(r.Ratios) != 2 || !r.Complete {
 		t.Fatalf("%d rows and %d ratios, complete: %v (%v)", len(r.Rows), len(r.Ratios), r.Complete,
 			r.Notes)
 	}

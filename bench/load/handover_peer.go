@@ -2,6 +2,7 @@ package load
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
@@ -97,16 +98,57 @@ func (e *handoverEnd) ran(w baton.Word) {
 	e.stamp.word.Store(uint32(w))
 }
 
-// handoverFloor does the same with nothing around it. It returns on errors only.
-func (p *peer) handoverFloor() error {
+// openBare is openHandover for a thread with nothing around it: the calling one, on the core.
+func (p *peer) openBare() (*handoverEnd, error) {
 	e, err := p.openHandover()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return e, p.confine()
+}
+
+// confine keeps the calling thread on the core.
+func (p *peer) confine() error {
 	spinOn("worker")
 	var only unix.CPUSet
 	only.Set(p.CPU)
-	if err := unix.SchedSetaffinity(0, &only); err != nil {
+	return unix.SchedSetaffinity(0, &only)
+}
+
+// wakeFloor sleeps until somebody on another CPU wakes it for a grant. It returns on errors only.
+func (p *peer) wakeFloor() error {
+	e, err := p.openBare()
+	if err != nil {
+		return err
+	}
+	word, bit := e.cell.Address(), e.self.Bit()
+	for seen := e.cell.Load(); ; {
+		bareWait(word, uint32(seen), bit)
+		if w := e.cell.Load(); w != seen {
+			e.ran(w)
+			seen = w
+		}
+	}
+}
+
+// idle is a program under `dunlin run --be`, as the kernel sees it. It returns on errors only.
+func (p *peer) idle() error {
+	if err := p.confine(); err != nil {
+		return err
+	}
+	at := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+	if err := unix.SchedSetAttr(0, &at, 0); err != nil {
+		return err
+	}
+	for {
+		runtime.Gosched()
+	}
+}
+
+// handoverFloor does the same as handover with nothing around it. It returns on errors only.
+func (p *peer) handoverFloor() error {
+	e, err := p.openBare()
+	if err != nil {
 		return err
 	}
 	word, bit := e.cell.Address(), e.self.Bit()

@@ -53,6 +53,8 @@ const (
 
 	peerHandover      peerKind = "handover"       // a loop with a baton: files words, load, stamps
 	peerHandoverFloor peerKind = "floor-handover" // the same with bare system calls
+	peerWakeFloor     peerKind = "floor-wake"     // sleeps until it is woken: files as handover
+	peerIdle          peerKind = "idle"           // has the CPU when no other wants it
 )
 
 // Files that a peer inherits.
@@ -100,6 +102,10 @@ func (p *peer) run() error {
 		return p.reference()
 	case peerHandover:
 		return p.handover()
+	case peerWakeFloor:
+		return p.wakeFloor()
+	case peerIdle:
+		return p.idle()
 	case peerHandoverFloor:
 		return p.handoverFloor()
 	case peerGoClient:

@@ -33,6 +33,7 @@ that names its owner, and what a service has to pay for lending its core to othe
   handover           two of dunlin's loops, each with an empty host: from the store that grants the
                      core, on another CPU, until the other process runs
   floor/handover     the same exchange of futex calls, and nothing else
+  floor/wake         a wake from the other CPU, beside a program of the lowest priority
   decide/16x64       one decision of the policy about 16 runtimes on 64 cores
   lc-alone/20        a service of 10 us a request, at 20 % of the core's time; requests come at
                      random (Poisson), and count from when they were due
