@@ -33,7 +33,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		"columns": r.unitOfTable,
 		"where":   r.Machine.where,
 		"ms":      func(ns int64) string { return fmt.Sprintf("%.1f", float64(ns)/1e6) },
-		"fixed":   func(v float64) string { return fmt.Sprintf("%.3f", v) },
+		"fixed":   func(x Ratio, v float64) string { return x.show(v) },
 		"micros":  func(v float64) string { return fmt.Sprintf("%+.2f", v/1e3) },
 		"limit":   func(d Difference) string { return d.limit() },
 	}).Parse(pageSource)
@@ -67,7 +67,7 @@ func (r *Report) unitOfTable(u Unit) string {
 	return string(u)
 }
 
-// bars is the rows of one unit that counts work per second, as bars.
+// bars is rows of one unit beside each other, as bars.
 type bars struct {
 	Unit  string
 	Lines []bar
@@ -82,8 +82,8 @@ func (r *Report) bars() []bars {
 	classes := r.classes()
 	var all []bars
 	units := []Unit{Frames, Bytes, Parts}
-	if r.Local { // from nanoseconds to milliseconds: no chart of distributions has room for that
-		units = []Unit{Bytes, Parts}
+	if r.Local {
+		all, units = r.groups(), []Unit{Bytes, Parts}
 	}
 	for _, unit := range units {
 		b, most := bars{Unit: r.unitOfTable(unit)}, 1.0

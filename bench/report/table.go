@@ -175,11 +175,19 @@ func (r *Report) writeRatios(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ratio\tmetric\tmedian of rounds\tleast - greatest\tgoal\tverdict")
 	for _, x := range r.Ratios {
-		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.2f - %.2f\t%s\t%s\n",
-			x.Name, x.Metric, x.Value, x.Low, x.High, x.Goal, x.Verdict)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f - %.2f\t%s\t%s\n",
+			x.Name, x.Metric, x.show(x.Value), x.Low, x.High, x.Goal, x.Verdict)
 	}
 	t.Flush()
 	fmt.Fprintln(w)
+}
+
+// show is a figure of a ratio, with its unit if it is one row.
+func (x *Ratio) show(v float64) string {
+	if x.Unit == "" {
+		return strconv.FormatFloat(v, 'f', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 0, 64) + " " + string(x.Unit)
 }
 
 func (r *Report) writeDifferences(w io.Writer) {
