@@ -16,7 +16,7 @@ import (
 // Shape of a run: some 85 rows have to fit into three minutes, and with --quick into half of one.
 const (
 	allocRounds        = 9
-	allocDuration      = 80 * time.Millisecond
+	allocDuration      = 60 * time.Millisecond
 	allocQuickRounds   = 5
 	allocQuickDuration = 20 * time.Millisecond
 )

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/page"
@@ -113,34 +114,33 @@ func (e *codec) encode() {
 	}
 }
 
-// run returns the bytes of pages per second, in KiB: more than a word has in bytes.
-func (e *codec) run(warm, measure core.Time) (samples []uint32, err error) {
+// run returns one sample: bytes of pages per second, in steps of rateStep, of the middle pass.
+func (e *codec) run(warm, measure core.Time) ([]uint32, error) {
+	var passes []core.Time
+	var err error
 	e.b.threads[0].Do(func() {
 		clock := pin.NewClock()
 		now := clock.Now()
 		begin, end := now+warm, now+warm+measure
-		first, passes := core.Time(0), 0
-		for now < end || passes == 0 {
-			if first == 0 && now >= begin {
-				first = now
-			}
-			if e.apply {
-				if _, err = page.Apply(e.memory, e.stream); err != nil {
-					return
-				}
-			} else {
+		for (now < end || len(passes) == 0) && len(passes) < mostSamples {
+			start := clock.Now()
+			if !e.apply {
 				e.encode()
+			} else if _, err = page.Apply(e.memory, e.stream); err != nil {
+				return
 			}
-			now = clock.Now()
-			if first != 0 {
-				passes++
+			if now = clock.Now(); start >= begin {
+				passes = append(passes, now-start)
 			}
 		}
-		bytes := float64(passes) * codecPages * page.Bytes
-		perSecond := bytes / float64(now-first) * float64(core.Second)
-		samples = []uint32{uint32(perSecond / rateStep)}
 	})
-	return samples, err
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(passes)
+	middle := float64(passes[len(passes)/2])
+	perSecond := codecPages * page.Bytes / middle * float64(core.Second)
+	return []uint32{uint32(perSecond / rateStep)}, nil
 }
 
 // rateStep is the resolution of rates in bytes per second: a sample has 32 bits.

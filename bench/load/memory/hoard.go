@@ -60,16 +60,17 @@ func openLarson(b *bench) (runner, error) {
 	works, _ := each(workers, func(worker int) (work, error) {
 		c, draw, mine := caches[worker], random(worker+1), &shards[worker]
 		return func(n int) {
+			live := mine
 			for range n {
 				x := draw.next()
-				at := &mine[x>>32%larsonLive]
+				at := &live[x>>32%larsonLive]
 				if *at != 0 {
 					c.put(*at)
 				}
 				*at = c.get(larsonLeast + int(x>>16&0xFFFF*larsonSpan>>16))
 				c.bytes(*at)[0] = 1
 			}
-			mine = waiting.Swap(mine)
+			mine = waiting.Swap(live)
 		}, nil
 	})
 	return b.crew(larsonVisit, works...), nil
