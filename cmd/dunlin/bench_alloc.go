@@ -27,9 +27,9 @@ func benchAllocCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "alloc",
 		Short: "Arenas, their store and containers, beside Go's heap and allocators of C",
-		Long: `Measure what memory costs: arenas, the store that they come from, their containers, change
-tracking and the page codec, beside Go's heap, maps and slices, glibc's malloc, mimalloc, jemalloc
-and mmap.
+		Long: `Measure what memory costs: arenas, the store that they come from, their containers,
+change tracking and the page codec, beside Go's heap, maps and slices, glibc's malloc, mimalloc,
+jemalloc and mmap.
 
   .../pair/64          allocate 64 bytes, touch and free them; go-new/64 leaves that to Go
   .../mix              replace one of 1024 blocks of 16 to 1024 bytes by another, at random

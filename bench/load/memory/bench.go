@@ -37,8 +37,7 @@ type bench struct {
 	closers []func() error
 
 	maps    *fixtures
-	tracker arena.Tracker // of rows of change tracking, over tracked
-	tracked *window.Window
+	tracked *window.Window // of rows of change tracking
 	peers   *peers
 }
 
