@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dunlin-io/dunlin/core"
 )
 
@@ -170,6 +172,7 @@ func (p *peer) run(warm, measure core.Time) ([]uint32, error) {
 	}
 	c := exec.Command(p.b.peers.driver, arguments...)
 	c.Env = []string{}
+	c.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // an interruption is ours, between two rows
 	if p.file != "" {
 		c.Env = append(c.Env, "LD_PRELOAD="+p.file)
 	}
