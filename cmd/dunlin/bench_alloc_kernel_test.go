@@ -33,6 +33,13 @@ func TestBenchAlloc(t *testing.T) {
 			t.Errorf("the table lacks %q: %s", want, stdout.String())
 		}
 	}
+	stdout.Reset()
+	code := run([]string{
+		"bench", "alloc", "--rows", "^arena/pair/64 ", "--rounds", "1", "--duration", "1ms", "--json",
+	}, &stdout, &stderr)
+	if code != int(exit.OK) || !json.Valid([]byte(stdout.String())) {
+		t.Errorf("--json without a file: exit code %d, %s%s", code, stdout.String(), stderr.String())
+	}
 	var r report.Report
 	text, err := os.ReadFile(jsonFile)
 	if err == nil {
