@@ -103,6 +103,16 @@ func place(allowed []int, siblings func(cpu int) []int) (placement, error) {
 		return placement{}, fmt.Errorf("load: %w: %d is allowed, and both ends of the wire poll: "+
 			"want at least %d (see taskset, cpuset)", ErrFewCPUs, len(allowed), minCPUs)
 	}
+	order := spread(allowed, siblings)
+	p := placement{generator: order[0], server: order[1], iokernel: order[0]}
+	if len(order) > minCPUs {
+		p.iokernel = order[2]
+	}
+	return p, nil
+}
+
+// spread orders CPUs so that those of different cores come before siblings of one.
+func spread(allowed []int, siblings func(cpu int) []int) []int {
 	var first, rest []int // one of each core, then their siblings
 	taken := map[int]bool{}
 	for _, cpu := range allowed {
@@ -115,12 +125,7 @@ func place(allowed []int, siblings func(cpu int) []int) (placement, error) {
 			taken[sibling] = true
 		}
 	}
-	order := append(first, rest...)
-	p := placement{generator: order[0], server: order[1], iokernel: order[0]}
-	if len(order) > minCPUs {
-		p.iokernel = order[2]
-	}
-	return p, nil
+	return append(first, rest...)
 }
 
 // siblings are the CPUs that share a core with cpu, itself included.

@@ -73,14 +73,7 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 	if len(what.rows) == 0 {
 		return nil, fmt.Errorf("load: %v matches no row", o.Rows)
 	}
-	r := &report.Report{
-		Suite: what.name, Commit: commit(), Machine: machine(), Notes: []string{},
-		Rows: []report.Row{}, Ratios: []report.Ratio{}, Complete: true,
-		Run: report.Run{
-			Seed: o.Seed, Rounds: o.Rounds, RowNs: int64(o.Measure),
-			WarmupNs: int64(o.Warmup),
-		},
-	}
+	r := NewReport(what.name, o)
 	start := time.Now()
 	s, err := newSite(o)
 	if err != nil {
@@ -178,7 +171,7 @@ func (s *site) bringUp(ctx context.Context, all []wanted, r *report.Report) ([]*
 
 // measure runs all rows in each round, in another order each time.
 func (s *site) measure(ctx context.Context, rows []*row, r *report.Report) error {
-	quiet, err := s.listen()
+	quiet, err := listen(s.spent)
 	if err != nil {
 		return err
 	}
@@ -198,37 +191,6 @@ func (s *site) measure(ctx context.Context, rows []*row, r *report.Report) error
 	}
 	r.Processes, err = s.processes()
 	return err
-}
-
-// listen begins to account for what else uses the CPUs, and returns what writes it down.
-func (s *site) listen() (writeDown func(*report.Run) error, err error) {
-	start := time.Now()
-	own, err := s.spent()
-	if err != nil {
-		return nil, err
-	}
-	used, stolen, err := busy()
-	if err != nil {
-		return nil, err
-	}
-	return func(r *report.Run) error {
-		own2, err := s.spent()
-		if err != nil {
-			return err
-		}
-		used2, stolen2, err := busy()
-		if err != nil {
-			return err
-		}
-		others := used2 - used
-		for i := range own {
-			others -= own2[i] - own[i]
-		}
-		elapsed := float64(time.Since(start))
-		r.Others = float64(max(others, 0)) / elapsed
-		r.Stolen = float64(stolen2-stolen) / elapsed
-		return nil
-	}, nil
 }
 
 // one runs one row of one round: its processes go on, run, and stop again.

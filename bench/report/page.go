@@ -28,11 +28,12 @@ type page struct {
 // elsewhere.
 func (r *Report) WriteHTML(w io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"figure":  func(row Row, v float64) string { return row.figure(v) },
+		"figure":  func(row Row, v float64) string { return r.figure(&row, v) },
 		"rate":    rate,
-		"columns": unitOfTable,
+		"columns": r.unitOfTable,
+		"where":   r.Machine.where,
 		"ms":      func(ns int64) string { return fmt.Sprintf("%.1f", float64(ns)/1e6) },
-		"fixed":   func(v float64) string { return fmt.Sprintf("%.3f", v) },
+		"fixed":   func(x Ratio, v float64) string { return x.show(v) },
 		"micros":  func(v float64) string { return fmt.Sprintf("%+.2f", v/1e3) },
 		"limit":   func(d Difference) string { return d.limit() },
 	}).Parse(pageSource)
@@ -51,9 +52,12 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return nil
 }
 
-func unitOfTable(u Unit) string {
+func (r *Report) unitOfTable(u Unit) string {
 	switch u {
 	case Nanoseconds:
+		if r.Local {
+			return "ns"
+		}
 		return "us"
 	case Bytes:
 		return "MB/s"
@@ -63,7 +67,7 @@ func unitOfTable(u Unit) string {
 	return string(u)
 }
 
-// bars is the rows of one unit that counts work per second, as bars.
+// bars is rows of one unit beside each other, as bars.
 type bars struct {
 	Unit  string
 	Lines []bar
@@ -77,8 +81,12 @@ type bar struct {
 func (r *Report) bars() []bars {
 	classes := r.classes()
 	var all []bars
-	for _, unit := range []Unit{Frames, Bytes, Parts} {
-		b, most := bars{Unit: unitOfTable(unit)}, 1.0
+	units := []Unit{Frames, Bytes, Parts}
+	if r.Local {
+		all, units = r.groups(), []Unit{Bytes, Parts}
+	}
+	for _, unit := range units {
+		b, most := bars{Unit: r.unitOfTable(unit)}, 1.0
 		for i := range r.Rows {
 			if r.Rows[i].Unit == unit {
 				most = max(most, r.Rows[i].P50)

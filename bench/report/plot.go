@@ -77,7 +77,7 @@ func (r *Report) charts() []chart {
 	rows := map[load][]*Row{}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		if len(row.Curve) == 0 {
+		if r.Local || len(row.Curve) == 0 { // of Local suites each row is an operation of its own
 			continue
 		}
 		l := load{row.Loop, row.Rate, row.Bytes}

@@ -61,9 +61,10 @@ func (g Goal) judge(value float64) Verdict {
 type Ratio struct {
 	Name   string  `json:"name"` // "numerator:denominator"
 	Metric Metric  `json:"metric"`
-	Value  float64 `json:"value"` // median over the rounds
-	Low    float64 `json:"low"`   // least of a round
-	High   float64 `json:"high"`  // greatest of a round
+	Unit   Unit    `json:"unit,omitempty"` // of a row held against a goal, where it has one
+	Value  float64 `json:"value"`          // median over the rounds
+	Low    float64 `json:"low"`            // least of a round
+	High   float64 `json:"high"`           // greatest of a round
 	Goal
 	Verdict Verdict `json:"verdict"`
 }
@@ -82,8 +83,12 @@ func NewRatio(numerator, denominator *Series, m Metric, g Goal) (Ratio, bool) {
 // NewLevel holds one row against a goal.
 func NewLevel(s *Series, m Metric, g Goal) (Ratio, bool) {
 	value, low, high, ok := byRound(s, s, m, func(n, _ float64) float64 { return n })
+	unit := s.Key.Unit
+	if unit == Parts {
+		unit = ""
+	}
 	return Ratio{
-		Name: s.Key.Name, Metric: m, Value: value, Low: low, High: high, Goal: g,
+		Name: s.Key.Name, Metric: m, Unit: unit, Value: value, Low: low, High: high, Goal: g,
 		Verdict: g.judge(value),
 	}, ok
 }
@@ -92,7 +97,8 @@ func NewLevel(s *Series, m Metric, g Goal) (Ratio, bool) {
 type Difference struct {
 	Name   string  `json:"name"` // "row-other row"
 	Metric Metric  `json:"metric"`
-	Value  float64 `json:"value"` // median over the rounds
+	Unit   Unit    `json:"unit,omitempty"` // of a row held against a goal, where it has one
+	Value  float64 `json:"value"`          // median over the rounds
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 	Goal

@@ -23,7 +23,7 @@ const (
 	Nanoseconds Unit = "ns"
 	Frames      Unit = "frames/s"
 	Bytes       Unit = "B/s"
-	Parts       Unit = "ratio" // a part of a whole, 0 to 1
+	Parts       Unit = "ratio" // a part of a whole, 0 to 1, or a multiple of it
 )
 
 // Loop says what made the generator send its next request.
@@ -35,11 +35,12 @@ const (
 	Open   Loop = "open"   // the clock; a request counts from when it was due
 	Window Loop = "window" // one of a fixed number of requests was answered
 	Stream Loop = "stream" // the kernel took the bytes before
+	Batch  Loop = "batch"  // nothing: operations one behind the other, timed so many at a time
 )
 
 // Report is a whole run.
 type Report struct {
-	Suite     string    `json:"suite"` // "latency", "throughput", "cores"
+	Suite     string    `json:"suite"` // "latency", "throughput", "cores", "alloc"
 	Commit    string    `json:"commit"`
 	Machine   Machine   `json:"machine"`
 	Run       Run       `json:"run"`
@@ -52,6 +53,9 @@ type Report struct {
 	Differences []Difference `json:"differences,omitempty"`
 	// Timeline is who had which core for a while; of suites in which cores move.
 	Timeline *Timeline `json:"timeline,omitempty"`
+	// Local is a suite of operations within a process: no request, no wire, and times that are
+	// shown in nanoseconds.
+	Local bool `json:"-"`
 }
 
 // Machine is what it ran on.

@@ -20,10 +20,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 	for _, note := range r.Notes {
 		fmt.Fprintf(b, "note: %s\n", note)
 	}
-	if r.Complete {
-		fmt.Fprintln(b, "every request was answered, once and with the right bytes")
-	} else {
+	switch {
+	case !r.Complete:
 		fmt.Fprintln(b, "NOT COMPLETE: see lost, the faults and the notes above")
+	case r.Local:
+		fmt.Fprintln(b, "every row was measured")
+	default:
+		fmt.Fprintln(b, "every request was answered, once and with the right bytes")
 	}
 	if err := b.Flush(); err != nil {
 		return fmt.Errorf("report: write table: %w", err)
@@ -40,12 +43,20 @@ func (r *Report) writeHead(w io.Writer) {
 	fmt.Fprintf(w, "dunlin bench %s, commit %s, %s\n", r.Suite, r.Commit, m.Go)
 	fmt.Fprintf(w, "%s, %d CPUs%s, Linux %s, clock %s, load %.2f\n",
 		m.CPU, m.CPUs, kind, m.Kernel, m.Clocksource, m.Load1)
-	fmt.Fprintf(w, "%s; %s\n", m.Placement, m.XDP)
+	fmt.Fprintln(w, m.where())
 	fmt.Fprintf(w, "%d rounds of %v per row, seed %d, %v in all\n", r.Run.Rounds,
 		time.Duration(r.Run.RowNs), r.Run.Seed,
 		time.Duration(r.Run.DurationNs).Round(100*time.Millisecond))
 	fmt.Fprintf(w, "meanwhile other processes used %.2f CPUs, the hypervisor kept %.2f%s\n\n",
 		r.Run.Others, r.Run.Stolen, r.Run.disturbance())
+}
+
+// where is the placement, and how packets came there if there were any.
+func (m *Machine) where() string {
+	if m.XDP == "" {
+		return m.Placement
+	}
+	return m.Placement + "; " + m.XDP
 }
 
 // quietCPUs is what else may go on in CPUs before it is said to disturb: a shell and some daemons.
@@ -72,13 +83,13 @@ func (r *Report) writeRows(w io.Writer) {
 				continue
 			}
 			if !some {
-				fmt.Fprintln(t, header(unit, names))
+				fmt.Fprintln(t, r.header(unit, names))
 				some = true
 			}
 			fmt.Fprintf(t, "%-*s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t\n",
-				names, row.Name, row.Loop, rate(row.Rate), row.Bytes, row.figure(row.P50),
-				row.figure(row.P90), row.figure(row.P99), row.figure(row.P999), row.figure(row.Max),
-				row.Count, row.Faults)
+				names, row.Name, row.Loop, rate(row.Rate), row.Bytes, r.figure(row, row.P50),
+				r.figure(row, row.P90), r.figure(row, row.P99), r.figure(row, row.P999),
+				r.figure(row, row.Max), row.Count, row.Faults)
 		}
 		t.Flush()
 		if some {
@@ -98,8 +109,8 @@ func (r *Report) nameColumns(u Unit) int {
 	return columns
 }
 
-func header(u Unit, names int) string {
-	shown := unitOfTable(u)
+func (r *Report) header(u Unit, names int) string {
+	shown := r.unitOfTable(u)
 	return fmt.Sprintf("%-*s\tloop\trate/s\tbytes\tp50 %s\tp90\tp99\tp99.9\tmax\tcount\tlost\t",
 		names, "row", shown)
 }
@@ -109,6 +120,18 @@ func rate(perSecond uint64) string {
 		return "-"
 	}
 	return strconv.FormatUint(perSecond, 10)
+}
+
+// figure is one figure of a row, in the unit of the report's tables.
+func (r *Report) figure(row *Row, v float64) string {
+	if r.Local && row.Unit == Nanoseconds {
+		digits := 2
+		if row.P50 >= fine {
+			digits = 0
+		}
+		return strconv.FormatFloat(v, 'f', digits, 64)
+	}
+	return row.figure(v)
 }
 
 // figure is one figure of a row, in the unit of the table: microseconds, frames/s, MB/s, parts.
@@ -152,11 +175,19 @@ func (r *Report) writeRatios(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ratio\tmetric\tmedian of rounds\tleast - greatest\tgoal\tverdict")
 	for _, x := range r.Ratios {
-		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.2f - %.2f\t%s\t%s\n",
-			x.Name, x.Metric, x.Value, x.Low, x.High, x.Goal, x.Verdict)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f - %.2f\t%s\t%s\n",
+			x.Name, x.Metric, x.show(x.Value), x.Low, x.High, x.Goal, x.Verdict)
 	}
 	t.Flush()
 	fmt.Fprintln(w)
+}
+
+// show is a figure of a ratio, with its unit if it is one row.
+func (x *Ratio) show(v float64) string {
+	if x.Unit == "" {
+		return strconv.FormatFloat(v, 'f', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 0, 64) + " " + string(x.Unit)
 }
 
 func (r *Report) writeDifferences(w io.Writer) {

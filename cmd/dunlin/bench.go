@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dunlin-io/dunlin/bench/load"
+	"github.com/dunlin-io/dunlin/bench/report"
 	"github.com/dunlin-io/dunlin/cmd/internal/exit"
 	"github.com/dunlin-io/dunlin/core"
 )
@@ -21,16 +22,17 @@ import (
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure dunlin beside the raw socket and the kernel (root)",
+		Short: "Measure dunlin beside the raw socket, the kernel and other allocators",
 		Long: `Measure dunlin beside the raw socket, the kernel and others, on this machine.
 
-Each benchmark makes two network namespaces joined by veth pairs, starts its contestants there and
-removes everything afterwards, also when it fails or is interrupted. It touches no other interface.
+Each benchmark but alloc makes two network namespaces joined by veth pairs, starts its contestants
+there and removes everything afterwards, also when it fails or is interrupted. It touches no other
+interface, and needs root. Alloc measures memory, and needs neither.
 Rows are interleaved in rounds, so that a machine that changes its speed does so for all of them.`,
 		Args: cobra.NoArgs,
 	}
 	c.AddCommand(benchLatencyCommand(), benchThroughputCommand(), benchCoresCommand(),
-		benchPeerCommand())
+		benchAllocCommand(), benchPeerCommand())
 	return c
 }
 
@@ -204,23 +206,28 @@ func (o *benchOptions) run(c *cobra.Command,
 	case err != nil:
 		return err
 	}
-	write := session.Report.WriteTable
-	if wantsJSON(c) {
-		write = session.Report.WriteJSON
-	}
-	if err := write(c.OutOrStdout()); err != nil {
-		return err
-	}
-	if err := files.write(o.json, session.Report.WriteJSON); err != nil {
-		return err
-	}
-	if err := files.write(o.html, session.Report.WriteHTML); err != nil {
+	if err := o.publish(c, session.Report, files); err != nil {
 		return err
 	}
 	if o.hgrm != "" {
 		return load.WriteHGRM(o.hgrm, session)
 	}
 	return nil
+}
+
+// publish writes a report to standard output and to the files that were asked for.
+func (o *benchOptions) publish(c *cobra.Command, r *report.Report, files benchFiles) error {
+	write := r.WriteTable
+	if wantsJSON(c) {
+		write = r.WriteJSON
+	}
+	if err := write(c.OutOrStdout()); err != nil {
+		return err
+	}
+	if err := files.write(o.json, r.WriteJSON); err != nil {
+		return err
+	}
+	return files.write(o.html, r.WriteHTML)
 }
 
 // benchFiles are the files of a report, created before the run: it takes minutes, and must not end

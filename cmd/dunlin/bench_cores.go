@@ -70,16 +70,21 @@ cores and on one core.
 		},
 	}
 	o.addFlags(c)
+	setDefaults(c, coresRounds, coresDuration)
+	c.Flags().BoolVar(&simulate, "simulate", false, "run the policies on a simulated "+
+		"machine; no root")
+	return c
+}
+
+// setDefaults gives a benchmark other defaults than the first ones have.
+func setDefaults(c *cobra.Command, rounds int, duration time.Duration) {
 	for name, value := range map[string]string{
-		"rounds": strconv.Itoa(coresRounds), "duration": coresDuration.String(),
+		"rounds": strconv.Itoa(rounds), "duration": duration.String(),
 	} {
 		f := c.Flag(name)
 		_ = f.Value.Set(value) // a number and a duration, as the flags want them
 		f.DefValue = value
 	}
-	c.Flags().BoolVar(&simulate, "simulate", false, "run the policies on a simulated "+
-		"machine; no root")
-	return c
 }
 
 // simulate prints the tables of package sim.

@@ -16,6 +16,11 @@ func TestBenchMistakes(t *testing.T) {
 		{"bench throughput --duration 1us", "at least one round of a millisecond"},
 		{"bench throughput --rate 5", "unknown flag: --rate"},
 		{"bench latency --window 5", "unknown flag: --window"},
+		{"bench alloc now", `unknown command "now" for "dunlin bench alloc"`},
+		{"bench alloc --json=a b", `unknown command "b" for "dunlin bench alloc"`},
+		{"bench alloc --rounds 0", "at least one round"},
+		{"bench alloc --rows (", "--rows: error parsing regexp"},
+		{"bench alloc --rate 5", "unknown flag: --rate"},
 	}
 	for _, test := range tests {
 		var stdout, stderr strings.Builder

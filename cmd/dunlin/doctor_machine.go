@@ -173,7 +173,8 @@ func judgeLockLimit(limit uint64) finding {
 
 const trackingCheck = "dirty tracking"
 
-// judgeTracking says who notices which pages of an arena changed, and why.
+// judgeTracking says who notices which pages of an arena changed, and why. A runtime's window
+// (proclet/window) chooses by the same Probe.
 func judgeTracking(can mem.Features) finding {
 	if can.Tracking == nil {
 		says := "by the kernel, without privileges: userfaultfd and PAGEMAP_SCAN"

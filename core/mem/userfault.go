@@ -56,6 +56,9 @@ func (e *UnsupportedError) Error() string {
 
 func (e *UnsupportedError) Unwrap() error { return e.Err }
 
+// Is reports it as errors.ErrUnsupported as well, for those who cannot name this package.
+func (e *UnsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
+
 func unsupported(f Feature, err error) error {
 	forbidden := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 	return &UnsupportedError{Feature: f, Forbidden: forbidden, Err: err}
