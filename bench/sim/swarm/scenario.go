@@ -19,6 +19,7 @@ const (
 // gives the same run each time.
 type Scenario struct {
 	Seed   uint64
+	Asked  uint64        // what Draw was asked for, to draw it again
 	Frames uint64        // link events until the network is healed
 	Script fabric.Script // what the network does
 	Hosts  []Plan        // what each host is like
@@ -42,6 +43,7 @@ type Plan struct {
 	DriftPPM    int64     // how much faster its clock runs, in millionths
 	ClockAt     core.Time // what its clock shows at the beginning
 	Handshake   core.Time // that a job of a handshake takes
+	FewNumbers  bool      // its sessions' numbers soon come again
 }
 
 // ActKind is what happens to a host.
