@@ -7,7 +7,7 @@ import (
 
 // Limits of a scenario.
 const (
-	MaxHosts = 64 // an incast of 63 to 1; swarms draw fewer
+	MaxHosts = 65 // an incast of 64 to 1; swarms draw fewer
 
 	// DefaultFrames is how many link events a seed has before it is healed. Fewer would not reach
 	// the states behind a restart or a change of keys, more would reach them again. (guess)
@@ -44,6 +44,8 @@ type Plan struct {
 	ClockAt     core.Time // what its clock shows at the beginning
 	Handshake   core.Time // that a job of a handshake takes
 	FewNumbers  bool      // its sessions' numbers soon come again
+	Peers       []int     // whom it begins sessions with; none: whoever the draw says
+	Passive     bool      // begins no calls, messages and writes
 }
 
 // ActKind is what happens to a host.
@@ -81,10 +83,11 @@ type Work struct {
 	Wild        int // of 100 writes, how many reach beyond their region, or into another's
 }
 
-// Sizes is a distribution: Small of 100 are at most 64 bytes, the rest up to Most, their order of
-// magnitude uniform.
+// Sizes is a distribution: Small of 100 are at most 64 bytes, the rest from Least to Most, their
+// order of magnitude uniform.
 type Sizes struct {
 	Small int
+	Least int // 0: 1
 	Most  int
 }
 
