@@ -49,9 +49,9 @@ const (
 	goodputTime   = 60 * core.Millisecond
 )
 
-// GoodputTable measures goodput by loss and by fan-in. The same seed gives the same table. The
-// goals are missed where four frames fill the cable, at an MTU of 9000, and heavy loss often takes all
-// of them: then nothing goes on until a probe, two round trips later.
+// GoodputTable measures goodput by loss and by fan-in. The same seed gives the same table. Where
+// four frames fill the cable, at an MTU of 9000, heavy loss often takes all of them: then nothing
+// goes on until a probe, two round trips later, and a goal is missed.
 func GoodputTable(seed uint64) ([]GoodputRow, error) {
 	type row = GoodputRow
 	rows := []row{
@@ -116,8 +116,8 @@ const (
 	lossAt     = 10 * core.Millisecond // when the sessions are open
 )
 
-// Stream is senders that write into one host's memory as fast as they may, over cables that lose that
-// part of all frames in both directions.
+// Stream is senders that write into one host's memory as fast as they may, over cables that lose
+// that part of all frames in both directions.
 func Stream(seed uint64, senders, mtu int, loss float64) Scenario {
 	s := Scenario{Seed: seed, Frames: 1, Heal: healAll(senders + 1)}
 	s.Script = fabric.Script{Seed: seed, Hosts: senders + 1}
