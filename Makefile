@@ -53,8 +53,8 @@ bench: root build ## latency and throughput, all rows (root)
 sim: build ## one seed of the simulated network again: make sim SEED=7
 	bin/dunlin sim run --seed $(or $(SEED),1)
 
-sim-swarm: build ## fresh seeds of the simulated network, for some time
-	bin/dunlin sim swarm
+sim-swarm: build ## fresh seeds of the simulated network: make sim-swarm SECONDS=60
+	bin/dunlin sim swarm --seconds $(or $(SECONDS),60)
 
 sim-planted: ## count the seeds that find mistakes made on purpose
 	go run -tags planted ./cmd/dunlin sim planted

@@ -27,7 +27,7 @@ hold frames. A seed names a run: what goes wrong, what the hosts do, and
 each byte. It needs no root and no network.`,
 		Args: cobra.NoArgs,
 	}
-	c.AddCommand(simRunCommand(), simSwarmCommand(), simPlantedCommand())
+	c.AddCommand(simRunCommand(), simSwarmCommand(), simGoodputCommand(), simPlantedCommand())
 	return c
 }
 

@@ -15,6 +15,7 @@ type Bug uint8
 const (
 	None Bug = iota
 	WindowBeforeTag
+	ReplayTaken
 	RingWrap
 	RouteUnbound
 	OldPhaseKept
@@ -40,6 +41,7 @@ const (
 var text = [Bugs][2]string{
 	None:              {"none", "no mistake"},
 	WindowBeforeTag:   {"window-before-tag", "the replay window moves before the tag was checked"},
+	ReplayTaken:       {"replay-taken", "a frame is taken again if it comes again"},
 	RingWrap:          {"ring-wrap", "a word of the ring of arrivals is not cleared as it wraps"},
 	RouteUnbound:      {"route-unbound", "the route in a header is not authenticated"},
 	OldPhaseKept:      {"old-phase-kept", "frames of the old phase are accepted for ever"},

@@ -181,13 +181,22 @@ func calls(r *rig, a *side, id SessionID, n int) (took []core.Time) {
 	return took
 }
 
-// TestSmallCallBesideBulk: a full-rate write on the same session costs a small call at most the time
-// of four of its frames at p95, and of five at p99.
+// TestSmallCallBesideBulk: at MTU 9000 a full-rate write on the same session costs a small call, at
+// p99, at most the time of two of its frames over a cable, and of three behind a switch, which
+// stores each frame once more. At MTU 1500 it is up to four, 5 us: delays below marginLeast count as
+// none, and most of a frame is queued in that time.
 func TestSmallCallBesideBulk(t *testing.T) {
-	for _, mtu := range []int{1500, 9000} {
+	for _, tt := range []struct {
+		mtu    int
+		direct bool
+		frames core.Time
+	}{{1500, true, 4}, {9000, true, 2}, {1500, false, 4}, {9000, false, 3}} {
 		r := newRig(t)
-		a, b := r.add(func(c *Config) { c.MTU = mtu }), r.add(func(c *Config) { c.MTU = mtu })
+		a, b := r.add(func(c *Config) { c.MTU = tt.mtu }), r.add(func(c *Config) { c.MTU = tt.mtu })
 		a.rate, b.rate = tenGigabit, tenGigabit
+		if tt.direct {
+			b.rate = 0 // no switch: frames are on the cable once
+		}
 		x := startStream(r, a, b)
 		b.serve = echo
 		r.run(core.Millisecond)
@@ -197,16 +206,16 @@ func TestSmallCallBesideBulk(t *testing.T) {
 		before, start := x.inPlace(b), r.now
 		beside := calls(r, a, x.id, 400)
 		rate := float64(x.inPlace(b)-before) * 1e9 / float64(r.now-start)
-		frame := core.Time(int64(mtu+14) * 1e9 / tenGigabit)
+		frame := core.Time(int64(tt.mtu+14) * 1e9 / tenGigabit)
 		base := percentile(alone, .99)
-		t.Logf("MTU %d: alone p99 %d ns, beside p50 %d, p95 %d, p99 %d, a frame %d; bulk %.0f MB/s",
-			mtu, base, percentile(beside, .5), percentile(beside, .95), percentile(beside, .99),
+		t.Logf("MTU %d, direct %v: alone p99 %d ns, beside p50 %d, p95 %d, p99 %d, a frame %d; bulk %.0f MB/s",
+			tt.mtu, tt.direct, base, percentile(beside, .5), percentile(beside, .95), percentile(beside, .99),
 			frame, rate/1e6)
-		if percentile(beside, .95) > base+4*frame || percentile(beside, .99) > base+5*frame {
-			t.Errorf("MTU %d: too late", mtu)
+		if percentile(beside, .99) > base+tt.frames*frame {
+			t.Errorf("MTU %d, direct %v: too late", tt.mtu, tt.direct)
 		}
 		if rate < 0.7*tenGigabit {
-			t.Errorf("MTU %d: bulk at %.0f MB/s beside calls", mtu, rate/1e6)
+			t.Errorf("MTU %d: bulk at %.0f MB/s beside calls", tt.mtu, rate/1e6)
 		}
 	}
 }

@@ -199,6 +199,15 @@ func (e *Endpoint) lookup(number uint32) *session {
 	return s
 }
 
+// Numbered is the session that frames with that number in their headers go to, 0 if there is none.
+// Numbers come again, sessions do not: whoever watches frames tells them apart by it.
+func (e *Endpoint) Numbered(number uint32) SessionID {
+	if s := e.lookup(number); s != nil {
+		return s.id
+	}
+	return 0
+}
+
 // newSession makes a session without keys.
 func (e *Endpoint) newSession(p Path, key [32]byte) (*session, error) {
 	var index uint32

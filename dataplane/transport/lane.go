@@ -14,19 +14,20 @@ type lane struct {
 	rx     *seal.Receiver
 
 	// Outbound transfers.
-	outs    []*outbound
-	outFree []uint16
-	nextID  uint64
-	outOver idWindow // which of ours the peer is done with
-	small   queue[handle]
-	waiting queue[handle] // bulk, nothing sent yet
-	active  queue[handle] // bulk, being sent
-	lost    [2]queue[ref] // to send again: small, bulk
-	partial int           // bulk transfers opened and not over at the peer
-	limit   uint64        // credit: what all our transfers together may cost
-	used    uint64
-	blocked bool // the first of small or waiting lacks credit
-	ends    queue[handle]
+	outs     []*outbound
+	outFree  []uint16
+	nextID   uint64
+	outOver  idWindow // which of ours the peer is done with
+	small    queue[handle]
+	waiting  queue[handle] // bulk, nothing sent yet
+	active   queue[handle] // bulk, being sent
+	lost     [2]queue[ref] // to send again: small, bulk
+	repaired bool          // the last frame of bulk was to send again what was lost
+	partial  int           // bulk transfers opened and not over at the peer
+	limit    uint64        // credit: what all our transfers together may cost
+	used     uint64
+	blocked  bool // the first of small or waiting lacks credit
+	ends     queue[handle]
 
 	// Inbound transfers.
 	inOver   idWindow

@@ -270,7 +270,11 @@ func (l *lane) putBulk(now core.Time, w *builder) {
 	if l.flight.flying == 0 {
 		l.congestion.held = true // after idling, too, one frame follows the other
 	}
-	l.putLost(now, w, 1)
+	// Every other frame may be a repair. A peer without memory refuses the first parts of some
+	// transfers until it has the last parts of others: repairs alone would keep it so.
+	if l.repaired = !l.repaired; l.repaired || !l.fresh() {
+		l.putLost(now, w, 1)
+	}
 	for !w.full && w.refs < maxRefs && l.beginBulk(now) {
 		o := l.out(*l.active.front())
 		if o == nil || o.state != outSending || o.next >= o.total {
@@ -295,6 +299,17 @@ func (l *lane) putBulk(now core.Time, w *builder) {
 		l.congestion.limited = true // by its pace: whoever loses frames has few in flight
 	}
 	l.askAck(w)
+}
+
+// fresh reports whether a transfer under way has bytes that were never sent.
+func (l *lane) fresh() bool {
+	for l.active.n > 0 {
+		if o := l.out(*l.active.front()); o != nil && o.state == outSending && o.next < o.total {
+			return true
+		}
+		l.active.pop()
+	}
+	return false
 }
 
 // askAck asks for an acknowledgement at once: four times a window, and when nothing more may go.

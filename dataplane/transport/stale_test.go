@@ -56,3 +56,32 @@ func TestBulkAfterWhatLackedCredit(t *testing.T) {
 		t.Error("a call waits for credit that is there")
 	}
 }
+
+// TestRepairsLeaveRoomForNewParts has a peer with memory for few of the large calls under way, which
+// refuses the first parts of the others, and a sender with a window of one frame. If repairs alone
+// went, the calls that have memory would never get their last parts and give it back. The simulator
+// found it (seed 1795940535115).
+func TestRepairsLeaveRoomForNewParts(t *testing.T) {
+	const calls, bytes, room = 20, 6000, 8192 // of a buffer
+	few := func(c *Config) { c.PeerBytes, c.MemoryBytes = 2*calls*room, 2*calls*room }
+	r := newRig(t)
+	a := r.add(few)
+	b := r.add(func(c *Config) { few(c); c.MemoryBytes = 5 * room })
+	sa, _ := r.connect(a, b, 0)
+	b.serve = echo
+	for range 20 {
+		mustCall(r, a, sa, 64)
+	}
+	c := &a.e.find(sa).lanes[0].congestion
+	c.slow, c.window = false, c.frame
+	for range calls {
+		if _, err := a.e.Call(r.now, r.order(sa), pattern(bytes, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range calls {
+		if ev := a.await(EventReply); ev.Outcome != Done {
+			t.Fatalf("a call was %v, by %v", ev.Outcome, ev.Cause)
+		}
+	}
+}

@@ -10,12 +10,12 @@ import (
 )
 
 // accepts is which frames a host's endpoint has taken as authentic, by session and lane: the dumb
-// twin of the replay windows. It remembers every counter, apart from 0: numbers of sessions are
-// drawn, and one that comes again begins anew with it.
+// twin of the replay windows. It remembers every counter. The number in a frame does not name the
+// session: it is drawn, and may be drawn again when the session before it is over.
 type accepts struct{ all []accepted }
 
 type accepted struct {
-	session uint32
+	session transport.SessionID
 	lane    uint8
 	phase   uint8     // newest
 	since   core.Time // when its first frame came
@@ -56,16 +56,17 @@ func (p *Plan) header(frame []byte) (h header) {
 	return header{true, x.Session(), x.Lane(), x.Phase(), x.Counter()}
 }
 
-// judge compares what an endpoint said of a frame with what it has taken before.
-func (h *host) judge(x header, reason transport.Reason) {
+// judge compares what an endpoint said of a frame with what it has taken before in the session that
+// the frame went to.
+func (h *host) judge(x header, to transport.SessionID, reason transport.Reason) {
 	var wrong string
 	switch {
 	case !x.ok:
 	case reason == transport.ReasonReplayed || reason == transport.ReasonTooOld:
-		wrong = h.accepts.find(x).refuses(x, reason)
+		wrong = h.accepts.find(x, to).refuses(x, reason)
 	case reason == transport.OK || reason >= transport.ReasonRecord &&
 		reason <= transport.ReasonReply:
-		wrong = h.accepts.find(x).takes(h.busy, x)
+		wrong = h.accepts.find(x, to).takes(h.busy, x)
 	}
 	if wrong != "" {
 		h.w.broken(&Failure{
@@ -76,9 +77,9 @@ func (h *host) judge(x header, reason transport.Reason) {
 	}
 }
 
-func (a *accepts) find(x header) *accepted {
+func (a *accepts) find(x header, to transport.SessionID) *accepted {
 	for i := range a.all {
-		if y := &a.all[i]; y.session == x.session && y.lane == x.lane {
+		if y := &a.all[i]; y.session == to && y.lane == x.lane {
 			if i > 0 { // what is used most is found first
 				a.all[i], a.all[i-1] = a.all[i-1], a.all[i]
 				y = &a.all[i-1]
@@ -86,7 +87,7 @@ func (a *accepts) find(x header) *accepted {
 			return y
 		}
 	}
-	a.all = append(a.all, accepted{session: x.session, lane: x.lane})
+	a.all = append(a.all, accepted{session: to, lane: x.lane})
 	return &a.all[len(a.all)-1]
 }
 
@@ -101,9 +102,6 @@ const farthest = 1 << 20
 
 // takes says what is wrong with taking a frame, "" if nothing is.
 func (y *accepted) takes(now core.Time, x header) string {
-	if x.counter == 0 && x.phase == 0 && y.has(0) {
-		*y = accepted{session: y.session, lane: y.lane} // a later session with the same number
-	}
 	switch {
 	case y.has(x.counter):
 		return "no frame is taken twice"

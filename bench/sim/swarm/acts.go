@@ -44,7 +44,7 @@ func (a *app) do(h *host, what action) bool {
 	case doCancel:
 		a.cancel(h)
 	case doRegister:
-		if s.up {
+		if s.up && len(a.regions) < perHost {
 			a.register(h, s)
 		}
 	case doDeregister:
@@ -68,7 +68,7 @@ func (a *app) size(s Sizes) uint32 {
 	if a.draws.percent(s.Small) {
 		return uint32(a.draws.IntN(small + 1))
 	}
-	return uint32(a.draws.log(1, int64(s.Most)))
+	return uint32(a.draws.log(int64(max(s.Least, 1)), int64(s.Most)))
 }
 
 // order is what calls, messages and writes have in common, and the entry for it.

@@ -56,6 +56,15 @@ const (
 // begin is what an app does when its host begins.
 func (a *app) begin(h *host, now core.Time) {
 	a.actAt = now + a.draws.time(1, h.w.s.Work.Gap)
+	if h.plan.Passive {
+		a.idle, a.actAt = true, core.Never
+	}
+	for _, peer := range h.plan.Peers {
+		a.connect(h, now, peer)
+	}
+	if len(h.plan.Peers) > 0 || h.plan.Passive {
+		return
+	}
 	for peer := range h.w.hosts {
 		if peer != h.index && a.draws.percent(connects(h.index, peer)) {
 			a.connect(h, now, peer)

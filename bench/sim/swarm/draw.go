@@ -46,7 +46,7 @@ func (d draws) oneOf(of ...int) int { return of[d.IntN(len(of))] }
 // usually large are tiny in some (FoundationDB's BUGGIFY).
 func Draw(seed, frames uint64) Scenario {
 	d := draws{rand.New(rand.NewPCG(seed, streamScenario))}
-	s := Scenario{Seed: seed, Frames: frames}
+	s := Scenario{Seed: seed, Asked: frames, Frames: frames}
 	hosts := d.oneOf(2, 2, 2, 2, 2, 3, 3, 3, 4, 5)
 	d.network(&s, hosts)
 	udp := uint8(d.oneOf(0, 0, 4, 6))
@@ -73,6 +73,11 @@ func Draw(seed, frames uint64) Scenario {
 		s.Frames *= 3
 	}
 	s.Heal = d.heal(hosts)
+	if d.percent(5) {
+		for i := range s.Hosts {
+			s.Hosts[i].FewNumbers = true
+		}
+	}
 	return s
 }
 

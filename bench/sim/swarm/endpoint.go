@@ -11,7 +11,10 @@ import (
 
 // stream is a host's source of random bytes for keys and session numbers: a generator of its own,
 // for the host and its life, from which nothing else draws.
-type stream struct{ pcg rand.PCG }
+type stream struct {
+	pcg rand.PCG
+	few bool // of the bits that are drawn for a number of a session there is one
+}
 
 // Read implements io.Reader.
 func (s *stream) Read(b []byte) (int, error) {
@@ -26,8 +29,15 @@ func (s *stream) Read(b []byte) (int, error) {
 			i++
 		}
 	}
+	if s.few && len(b) == numberBytes {
+		b[0], b[1], b[2] = 1, b[1]&0x80, b[2]&0x3f
+	}
 	return len(b), nil
 }
+
+// numberBytes is the length of numbers of sessions, which draw the upper 18 bits of it, and of
+// those of handshakes, which need more of them.
+const numberBytes = 4
 
 // unixAtZero is the time of day at which simulations begin, in ns since 1970: any that lies within
 // the certificates' time.
@@ -35,7 +45,7 @@ const unixAtZero = 1_800_000_000 * int64(core.Second)
 
 // newEndpoint makes the runtime's transport: a new incarnation, with a key of its own.
 func (h *host) newEndpoint() *transport.Endpoint {
-	random := &stream{}
+	random := &stream{few: h.plan.FewNumbers}
 	random.pcg.Seed(h.w.s.Seed^streamKeys, uint64(h.index)<<32|uint64(h.life))
 	id := h.w.shared.keys.of(h.index, h.life)
 	e, err := transport.New(transport.Config{

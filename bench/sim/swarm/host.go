@@ -220,8 +220,9 @@ func (h *host) take(frame []byte) {
 		return
 	}
 	x := h.plan.header(frame)
+	to := h.endpoint.Numbered(x.session)
 	reason := h.endpoint.HandleFrame(h.local(h.busy), frame)
-	h.judge(x, reason)
+	h.judge(x, to, reason)
 	h.w.loop.Mix(uint64(reason))
 	h.busy += h.plan.FrameCost
 }

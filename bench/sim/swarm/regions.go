@@ -38,7 +38,7 @@ const (
 
 // Bounds of what is kept for the audits.
 const (
-	maxRegions = 64 // of one run (guess: memory)
+	maxRegions = 80 // of one run (guess: memory)
 	maxMaybe   = 32 // writes that may be there in part; then nobody writes there any more
 	maxDone    = 64 // writes done that are remembered
 	perHost    = 12 // regions that a host has open at once
@@ -47,7 +47,7 @@ const (
 // register opens a region for the peer of a session, and tells it.
 func (a *app) register(h *host, s *session) {
 	rs := &h.w.regions
-	if len(rs.all) == maxRegions || len(a.regions) == perHost {
+	if len(rs.all) == maxRegions {
 		return
 	}
 	size := h.w.s.Work.RegionBytes
@@ -173,6 +173,7 @@ func (rs *regions) judge(n uint32, x *entry) string {
 		return fmt.Sprintf("the bytes of a write that is done are in place (first missing: %d)", at)
 	}
 	copy(r.shadow[x.at:], data)
+	rs.w.written += uint64(len(data))
 	r.done = append(r.done, n)
 	if len(r.done) > maxDone {
 		r.done = append(r.done[:0], r.done[1:]...)

@@ -40,12 +40,12 @@ func (o *Outcomes) Rows() []Row {
 	return rows
 }
 
-// Replay is the command that runs a scenario again.
+// Replay is the command that draws the scenario of a seed and runs it again.
 func Replay(s *Scenario) string {
-	if s.Frames == DefaultFrames {
+	if s.Asked == DefaultFrames {
 		return fmt.Sprintf("make sim SEED=%d", s.Seed)
 	}
-	return fmt.Sprintf("dunlin sim run --seed %d --frames %d", s.Seed, s.Frames)
+	return fmt.Sprintf("dunlin sim run --seed %d --frames %d", s.Seed, s.Asked)
 }
 
 // Runner runs scenarios one after another. What it keeps between them is memory, and results of

@@ -7,7 +7,7 @@ import (
 
 // Limits of a scenario.
 const (
-	MaxHosts = 64 // an incast of 63 to 1; swarms draw fewer
+	MaxHosts = 65 // an incast of 64 to 1; swarms draw fewer
 
 	// DefaultFrames is how many link events a seed has before it is healed. Fewer would not reach
 	// the states behind a restart or a change of keys, more would reach them again. (guess)
@@ -19,6 +19,7 @@ const (
 // gives the same run each time.
 type Scenario struct {
 	Seed   uint64
+	Asked  uint64        // what Draw was asked for, to draw it again
 	Frames uint64        // link events until the network is healed
 	Script fabric.Script // what the network does
 	Hosts  []Plan        // what each host is like
@@ -42,6 +43,9 @@ type Plan struct {
 	DriftPPM    int64     // how much faster its clock runs, in millionths
 	ClockAt     core.Time // what its clock shows at the beginning
 	Handshake   core.Time // that a job of a handshake takes
+	FewNumbers  bool      // its sessions' numbers soon come again
+	Peers       []int     // whom it begins sessions with; none: whoever the draw says
+	Passive     bool      // begins no calls, messages and writes
 }
 
 // ActKind is what happens to a host.
@@ -79,10 +83,11 @@ type Work struct {
 	Wild        int // of 100 writes, how many reach beyond their region, or into another's
 }
 
-// Sizes is a distribution: Small of 100 are at most 64 bytes, the rest up to Most, their order of
-// magnitude uniform.
+// Sizes is a distribution: Small of 100 are at most 64 bytes, the rest from Least to Most, their
+// order of magnitude uniform.
 type Sizes struct {
 	Small int
+	Least int // 0: 1
 	Most  int
 }
 

@@ -17,7 +17,7 @@ func (s *Scenario) Validate() error {
 			s.Script.Hosts, MaxHosts)
 	}
 	for i := range s.Hosts {
-		if !s.Hosts[i].valid() {
+		if !s.Hosts[i].valid(i, len(s.Hosts)) {
 			return fmt.Errorf("swarm: host %d cannot be like that: %+v", i, s.Hosts[i])
 		}
 	}
@@ -35,7 +35,12 @@ func (s *Scenario) Validate() error {
 	return s.Work.validate()
 }
 
-func (p *Plan) valid() bool {
+func (p *Plan) valid(self, hosts int) bool {
+	for _, peer := range p.Peers {
+		if peer < 0 || peer >= hosts || peer == self {
+			return false
+		}
+	}
 	return p.MTU >= 1280 && p.MTU <= 9000 && p.Lanes >= 1 && p.Lanes <= transport.MaxLanes &&
 		p.Ring >= 1 && p.Burst >= 1 && p.FrameCost > 0 && p.EventCost > 0 && p.ClockAt >= 0 &&
 		p.DriftPPM > -million/2 && p.DriftPPM < million/2 && p.Handshake >= 0 &&
@@ -80,7 +85,7 @@ func (w *Work) validate() error {
 		return fmt.Errorf("swarm: work cannot be like that: %+v", *w)
 	}
 	for _, s := range [...]Sizes{w.Sizes, w.Replies} {
-		if s.Most < 1 || s.Most > mostBytes {
+		if s.Least < 0 || s.Most < max(s.Least, 1) || s.Most > mostBytes {
 			return fmt.Errorf("swarm: messages of at most %d bytes: want 1 to %d", s.Most,
 				mostBytes)
 		}

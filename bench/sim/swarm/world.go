@@ -20,6 +20,7 @@ type world struct {
 	bytes    *payload
 	out      []byte // a frame on its way out
 	acts     int    // of the scenario, done
+	written  uint64 // bytes of remote writes that are done
 	regions  regions
 	rare     Rare
 	outcomes Outcomes
