@@ -50,6 +50,8 @@ func play(role, socket, name string, direct bool, args []string) error {
 		return playCompute(socket, name, role == "deaf")
 	case "requeue":
 		return playRequeue(socket, name)
+	case "liar":
+		return playLiar(socket, name, args[0], args[1])
 	case "hostile":
 		return playHostile(socket, name, args[0], args[1:])
 	}
