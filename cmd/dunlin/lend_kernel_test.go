@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -184,4 +185,46 @@ func (h *host) moves(t *testing.T) {
 		t.Errorf("the times add up to %d ns, and %d have passed: %v", sum, r.Uptime,
 			r.Cores[0].Times)
 	}
+}
+
+// TestServiceCapabilitiesToLend runs an iokernel that lends cores as an ordinary user with the
+// capabilities of docs/iokernel.service: it demotes workers of another user, and the core moves.
+// With one less it does not start, and says what would fail.
+func TestServiceCapabilitiesToLend(t *testing.T) {
+	h := lendingHost(t)
+	if err := os.Chown(h.dir, stranger, nobody); err != nil {
+		t.Fatal(err)
+	}
+	start := func(more ...uintptr) *process {
+		return h.startWith(t, nil, &syscall.SysProcAttr{
+			Credential: &syscall.Credential{Uid: stranger, Gid: nobody},
+			AmbientCaps: append([]uintptr{
+				unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_BPF, unix.CAP_PERFMON,
+				unix.CAP_IPC_LOCK,
+			}, more...),
+		}, "iokernel", "--config", h.config)
+	}
+	for _, has := range []uintptr{unix.CAP_KILL, unix.CAP_SYS_NICE} {
+		p := start(has)
+		p.wait(t, 3)
+		if !p.wrote("lends cores and lacks [CAP_") {
+			t.Errorf("it says:\n%s", strings.Join(p.output(), "\n"))
+		}
+	}
+	p := start(unix.CAP_SYS_NICE, unix.CAP_KILL)
+	p.await(t, 0, "iokernel: dl1")
+	h.echo(t)
+	be := h.start(t, nobody, runAsBatch, h.socket)
+	be.await(t, 0, "batch: attached")
+	keepAsking(t, h)
+	h.moves(t)
+	stat, err := os.ReadFile(loopThread(t, be, "worker0") + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := policyOf(t, string(stat)); got != unix.SCHED_IDLE {
+		t.Errorf("the worker of BE has policy %d, want SCHED_IDLE", got)
+	}
+	p.signal(unix.SIGTERM)
+	p.wait(t, 0)
 }
