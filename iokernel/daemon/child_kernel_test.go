@@ -50,8 +50,8 @@ func play(role, socket, name string, direct bool, args []string) error {
 		return playEcho(socket, name, direct, otherPort)
 	case "compute", "deaf":
 		return playCompute(socket, name, role == "deaf")
-	case "requeue":
-		return playRequeue(socket, name)
+	case "requeue", "robber":
+		return playRequeue(socket, name, role == "robber")
 	case "liar":
 		return playLiar(socket, name, args[0], args[1])
 	case "hostile":
