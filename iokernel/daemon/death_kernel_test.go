@@ -71,7 +71,7 @@ func (p *pair) answers() {
 func (p *pair) computes() {
 	p.t.Helper()
 	before := user(coresOf(p.t, p.d), batchName).Time
-	await(p.t, "BE computes", func() bool {
+	awaitIdle(p.t, "BE computes", func() bool {
 		return user(coresOf(p.t, p.d), batchName).Time > before+core.Millisecond/2
 	})
 }
@@ -81,7 +81,7 @@ func (p *pair) computes() {
 func (p *pair) passesOrStands() {
 	p.t.Helper()
 	before := user(coresOf(p.t, p.d), batchName).Time
-	await(p.t, "BE computes, or LC stands on its own core", func() bool {
+	awaitIdle(p.t, "BE computes, or LC stands on its own core", func() bool {
 		r := coresOf(p.t, p.d)
 		lc, be := user(r, "echo"), user(r, batchName)
 		return be.Time > before+core.Millisecond/2 || lc.Held == 1 && lc.Nonsense > 0

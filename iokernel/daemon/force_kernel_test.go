@@ -127,7 +127,7 @@ func TestForce(t *testing.T) {
 			moved := be.countLines(movedWord)
 			p := &pair{t: t, d: d}
 			if test.role != "requeue" {
-				await(t, "BE has the core", func() bool { return user(coresOf(t, d), batchName).Time > 0 })
+				awaitIdle(t, "BE has the core", func() bool { return user(coresOf(t, d), batchName).Time > 0 })
 			}
 			before, movedBefore := coresOf(t, d), moved.Load()
 			waits := forced(t, d, func() {

@@ -196,7 +196,7 @@ func TestScrapesWhileCoresMove(t *testing.T) {
 	}
 	defer running.Wait()
 	defer moved.Store(true)
-	await(t, "the core moves meanwhile", func() bool {
+	awaitIdle(t, "the core moves meanwhile", func() bool {
 		return user(coresOf(t, d), batchName).Grants > user(before, batchName).Grants+moves
 	})
 }

@@ -22,7 +22,7 @@ const evictTest = 500 * core.Millisecond
 // granted to it and not taken up.
 func stopOwner(t *testing.T, d *Daemon, lc *child) {
 	t.Helper()
-	await(t, "BE has the core", func() bool { return user(coresOf(t, d), batchName).Held == 1 })
+	awaitIdle(t, "BE has the core", func() bool { return user(coresOf(t, d), batchName).Held == 1 })
 	if err := lc.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -45,10 +45,10 @@ func TestStuckRuntimeIsEvicted(t *testing.T) {
 	startChild(t, "compute", d.Socket(), batchName, modeMediated)
 	stopOwner(t, d, lc)
 	startTraffic(t, l, echoPort)
-	await(t, "LC is evicted", func() bool { return d.attachmentOf("echo") == nil })
+	awaitIdle(t, "LC is evicted", func() bool { return d.attachmentOf("echo") == nil })
 
 	had := user(coresOf(t, d), batchName).Time
-	await(t, "BE goes on", func() bool {
+	awaitIdle(t, "BE goes on", func() bool {
 		return user(coresOf(t, d), batchName).Time > had+core.Millisecond
 	})
 	if err := coresAddUp(coresOf(t, d)); err != nil {
@@ -109,9 +109,9 @@ func TestStuckRuntimeIsLoggedSeldom(t *testing.T) {
 	stopOwner(t, d, lc)
 	startTraffic(t, l, echoPort)
 	reports := func() uint64 { return user(coresOf(t, d), "echo").Stuck }
-	await(t, "it is stuck many times", func() bool { return reports() >= 30 })
+	awaitIdle(t, "it is stuck many times", func() bool { return reports() >= 30 })
 	before := strings.Count(log.peek(), stuckLine)
-	await(t, "another line", func() bool { return strings.Count(log.peek(), stuckLine) > before })
+	awaitIdle(t, "another line", func() bool { return strings.Count(log.peek(), stuckLine) > before })
 	text, suppressed := log.take(), 0
 	last := time.Time{}
 	for _, line := range stuckPattern.FindAllStringSubmatch(text, -1) {
