@@ -152,7 +152,11 @@ func judgeCapabilities(has machine.Capabilities) finding {
 		return note("capabilities", "this user can run applications, which need none, but no "+
 			"iokernel: it lacks %v", lacks)
 	}
-	return ok("capabilities", "this user can run an iokernel")
+	if lacks := has.Lacks(machine.ToLend()...); len(lacks) > 0 {
+		return note("capabilities", "this user can run an iokernel, but none that lends cores: it "+
+			"lacks %v; %s", lacks, machine.WithoutToLend)
+	}
+	return ok("capabilities", "this user can run an iokernel, and lend cores")
 }
 
 func judgeLockLimit(limit uint64) finding {

@@ -17,7 +17,7 @@ import (
 
 func TestJudges(t *testing.T) {
 	all := machine.Capabilities(1<<machine.NetAdmin | 1<<machine.NetRaw | 1<<machine.BPF |
-		1<<machine.PerfMon)
+		1<<machine.PerfMon | 1<<machine.SysNice | 1<<machine.Kill)
 	good := xdp.Features{
 		Interface: "eth1", Driver: "veth", Up: true, MTU: 1500, Queues: 4,
 		Native: xdp.Answer{OK: true}, ZeroCopy: xdp.Answer{OK: true}, MultiBuffer: xdp.Answer{OK: true},
@@ -50,7 +50,15 @@ func TestJudges(t *testing.T) {
 		{judgeClock("hpet", 1500), verdictWarn, "slow device"},
 		{judgeClock("tsc", 400), verdictWarn, "at each turn"},
 
-		{judgeCapabilities(all), verdictOK, "can run an iokernel"},
+		{judgeCapabilities(all), verdictOK, "can run an iokernel, and lend cores"},
+		{
+			judgeCapabilities(all &^ (1 << machine.Kill)), verdictNote,
+			"none that lends cores: it lacks [CAP_KILL]; without CAP_KILL it can neither find",
+		},
+		{
+			judgeCapabilities(all &^ (1 << machine.SysNice)), verdictNote,
+			"lacks [CAP_SYS_NICE]",
+		},
 		{judgeCapabilities(0), verdictNote, "CAP_PERFMON"},
 		{judgeLockLimit(machine.Unlimited), verdictOK, "no limit"},
 		{judgeLockLimit(8 << 20), verdictWarn, "at most 8192 KiB; an iokernel locks 16384"},

@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	case "iokernel":
 		os.Exit(service.Main(os.Args[1:], os.Stdout, os.Stderr))
+	case runAsBatch:
+		os.Exit(playBatch(os.Args[1]))
 	}
 	panic(runAs + "=" + program)
 }

@@ -105,3 +105,41 @@ func TestLoopsLeaveTheMainThreadAlone(t *testing.T) {
 		t.Errorf("the process may use CPUs %v, before the loops %v (%v)", after, before, err)
 	}
 }
+
+// witness knows a time, and counts how often it is polled with an earlier one.
+type witness struct {
+	told core.Time
+	back int
+}
+
+func (w *witness) Poll(now core.Time) int {
+	if now < w.told {
+		w.back++
+	}
+	return 1
+}
+
+func (w *witness) Next(now core.Time) core.Time { return now }
+
+// TestTimeDoesNotGoBackBehindDo: a function that reads the clock may tell a poller, which is not
+// polled with an earlier time afterwards.
+func TestTimeDoesNotGoBackBehindDo(t *testing.T) {
+	w := &witness{}
+	l, err := New(Options{CPU: -1, Spin: core.Never, Host: core.NewHost(w)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run() }()
+	clock := NewClock()
+	for range 1000 {
+		l.Do(func() { w.told = clock.Now() })
+	}
+	l.Stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if w.back > 0 {
+		t.Errorf("%d of 1000 functions were followed by a poll with an earlier time", w.back)
+	}
+}

@@ -194,6 +194,7 @@ func (l *Loop) turn() error {
 	for !l.stop.Load() {
 		if l.job.Load() != nil {
 			l.runJob()
+			now = l.clock.Now() // the job may have read the clock: the host's time does not go back
 		}
 		if l.sharing != nil && !l.sharing.holds(now) {
 			if err := l.await(now); err != nil {

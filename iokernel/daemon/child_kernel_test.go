@@ -45,23 +45,27 @@ func TestMain(m *testing.M) {
 func play(role, socket, name string, direct bool, args []string) error {
 	switch role {
 	case "echo":
-		return playEcho(socket, name, direct)
+		return playEcho(socket, name, direct, echoPort)
+	case "other":
+		return playEcho(socket, name, direct, otherPort)
 	case "compute", "deaf":
 		return playCompute(socket, name, role == "deaf")
-	case "requeue":
-		return playRequeue(socket, name)
+	case "requeue", "robber":
+		return playRequeue(socket, name, role == "robber")
+	case "liar":
+		return playLiar(socket, name, args[0], args[1])
 	case "hostile":
 		return playHostile(socket, name, args[0], args[1:])
 	}
 	return fmt.Errorf("no role %s", role)
 }
 
-func playEcho(socket, name string, direct bool) error {
+func playEcho(socket, name string, direct bool, port uint16) error {
 	rt, err := attach.Open(attach.Options{Name: name, Socket: socket, Direct: direct})
 	if err != nil {
 		return err
 	}
-	if err := rt.HandleUDP(echoPort, func(r *dataplane.Request) { r.Turn() }); err != nil {
+	if err := rt.HandleUDP(port, func(r *dataplane.Request) { r.Turn() }); err != nil {
 		return err
 	}
 	fmt.Println(ready)

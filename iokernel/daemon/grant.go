@@ -65,6 +65,11 @@ func (d *Daemon) attach(by owner, peer control.Credentials, h control.Hello) (
 	if a.config == nil {
 		return nil, f, control.Refuse(control.CodeDenied, "no runtime %q is configured", h.Runtime)
 	}
+	// The control socket's policy has looked at this; an application around us asks no policy.
+	if most := d.workers(a.config); h.Cores < 0 || h.Cores > most {
+		return nil, f, control.Refuse(control.CodeDenied, "runtime %s asks for %d cores and can "+
+			"get %d at most, by its configuration", h.Runtime, h.Cores, most)
+	}
 	for _, o := range d.attached {
 		if o.config == a.config {
 			return nil, f, control.Refuse(control.CodeBusy, "runtime %s is attached already, by "+

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
@@ -88,31 +87,6 @@ func playCompute(socket, name string, deaf bool) error {
 	}
 	fmt.Println(ready)
 	return rt.Run(context.Background())
-}
-
-// futexCmpRequeue is FUTEX_CMP_REQUEUE of futex(2).
-const futexCmpRequeue = 4
-
-// playRequeue attaches, never runs its workers, and moves whoever waits for a core's word to a
-// queue of its own, again and again: it may, since it can read the page.
-func playRequeue(socket, name string) error {
-	client, err := control.Dial(socket)
-	if err != nil {
-		return err
-	}
-	_, files, err := client.Attach(control.Hello{Runtime: name, Mode: control.Mediated})
-	if err != nil {
-		return err
-	}
-	page, err := unix.Mmap(int(files[control.FileBaton].Fd()), 0, os.Getpagesize(), unix.PROT_READ,
-		unix.MAP_SHARED)
-	if err != nil {
-		return err
-	}
-	fmt.Println(ready)
-	for {
-		requeue(page)
-	}
 }
 
 // coresOf asks for the state of the lent cores.
@@ -220,49 +194,6 @@ func TestDeathsBesideALentCore(t *testing.T) {
 		ask(t, conn)
 		be.kill()
 		await(t, "BE is detached", func() bool { return !user(coresOf(t, d), batchName).Attached })
-	}
-}
-
-// A worker that is stopped, or never looks at its word, or moves other people's waiters, loses the
-// core by force: the service answers. It needs the deadlines, 50 us, twice, and the machine's leave;
-// of several tries the quickest counts.
-func TestForce(t *testing.T) {
-	const tries, soon = 20, 20 * time.Millisecond
-	for _, test := range []struct {
-		name, role string
-		spoil      func(*child) error
-	}{
-		{"stopped", "compute", func(c *child) error { return c.cmd.Process.Signal(syscall.SIGSTOP) }},
-		{"deaf", "deaf", nil},
-		{"moves waiters", "requeue", nil},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			l, d := lend(t)
-			startChild(t, "echo", d.Socket(), "echo", modeMediated)
-			conn := dialEcho(t, l)
-			ask(t, conn)
-			be := startChild(t, test.role, d.Socket(), batchName, modeMediated)
-			if test.role != "requeue" {
-				await(t, "BE has the core", func() bool { return user(coresOf(t, d), batchName).Held == 1 })
-			}
-			if test.spoil != nil {
-				if err := test.spoil(be); err != nil {
-					t.Fatal(err)
-				}
-			}
-			quickest := time.Hour
-			for range tries {
-				quickest = min(quickest, ask(t, conn))
-				time.Sleep(3 * time.Millisecond)
-			}
-			t.Logf("the quickest answer took %v", quickest)
-			if quickest > soon {
-				t.Errorf("no answer took less than %v", quickest)
-			}
-			if test.spoil != nil {
-				_ = be.cmd.Process.Signal(syscall.SIGCONT)
-			}
-		})
 	}
 }
 

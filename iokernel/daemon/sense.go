@@ -40,6 +40,7 @@ const (
 type senses struct {
 	sibling func(cpu int) (int, bool)
 	online  func() ([]int, error)
+	look    time.Duration // how often it is asked
 	memory  sensor.Memory // nil: nobody measures it
 	misses  sensor.Misses // nil: nobody counts them
 	counter io.Closer     // of misses
@@ -57,6 +58,7 @@ func openSenses(cpus []int) (*senses, error) {
 	s := &senses{
 		sibling: topology.Sibling,
 		online:  func() ([]int, error) { return sensor.Online(root) },
+		look:    onlineEvery,
 	}
 	s.addSiblings(cpus)
 	memory, err := sensor.OpenResctrl(os.DirFS(sensor.ResctrlRoot))
@@ -144,7 +146,7 @@ func (s *senses) close() error {
 // memory only where there is a limit to hold.
 func (d *Daemon) sense(ctx context.Context) {
 	l := d.lending
-	online := time.NewTicker(onlineEvery)
+	online := time.NewTicker(l.senses.look)
 	defer online.Stop()
 	var due <-chan time.Time
 	if l.senses.memory != nil && d.o.Config.Cores.BandwidthLimit > 0 {

@@ -64,9 +64,20 @@ func dial(t *testing.T, l *lab.Lab, to netip.AddrPort) net.Conn {
 // await waits until something is so.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
+	awaitFor(t, quietTimeout, what, so)
+}
+
+// awaitIdle waits for something that a thread with what others leave of a CPU has to do.
+func awaitIdle(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	awaitFor(t, 6*quietTimeout, what, so)
+}
+
+func awaitFor(t *testing.T, most time.Duration, what string, so func() bool) {
+	t.Helper()
 	for start := time.Now(); !so(); time.Sleep(time.Millisecond) {
-		if time.Since(start) > quietTimeout {
-			t.Fatalf("not within %v: %s", quietTimeout, what)
+		if time.Since(start) > most {
+			t.Fatalf("not within %v: %s", most, what)
 		}
 	}
 }

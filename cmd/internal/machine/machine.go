@@ -26,6 +26,8 @@ const (
 	SysAdmin       Capability = unix.CAP_SYS_ADMIN
 	PerfMon        Capability = unix.CAP_PERFMON
 	BPF            Capability = unix.CAP_BPF
+	SysNice        Capability = unix.CAP_SYS_NICE
+	Kill           Capability = unix.CAP_KILL
 )
 
 func (c Capability) String() string {
@@ -44,9 +46,20 @@ func (c Capability) String() string {
 		return "CAP_PERFMON"
 	case BPF:
 		return "CAP_BPF"
+	case SysNice:
+		return "CAP_SYS_NICE"
+	case Kill:
+		return "CAP_KILL"
 	}
 	return fmt.Sprintf("capability %d", uint(c))
 }
+
+// ToLend are the capabilities that lending cores to processes of other users takes.
+func ToLend() []Capability { return []Capability{SysNice, Kill} }
+
+// WithoutToLend is what fails without them.
+const WithoutToLend = "without CAP_KILL it can neither find nor signal the threads of runtimes, " +
+	"which then get no core; without CAP_SYS_NICE it cannot demote one that keeps its core"
 
 // Capabilities is an effective set, as in /proc/self/status.
 type Capabilities uint64

@@ -22,6 +22,9 @@ func TestCapabilities(t *testing.T) {
 			t.Errorf("%q was read", text)
 		}
 	}
+	if SysNice.String() != "CAP_SYS_NICE" || Kill.String() != "CAP_KILL" {
+		t.Errorf("got %v and %v", SysNice, Kill)
+	}
 	if BPF.String() != "CAP_BPF" || Capability(1).String() != "capability 1" {
 		t.Errorf("got %v and %v", BPF, Capability(1))
 	}

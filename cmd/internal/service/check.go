@@ -38,6 +38,9 @@ func preflight(c *config.Config) error {
 	if err := checkCapabilities(has); err != nil {
 		return err
 	}
+	if err := checkLending(has, c.Cores.Lend.Any()); err != nil {
+		return err
+	}
 	return checkLockLimit(limit, lockedBytes(c))
 }
 
@@ -59,6 +62,16 @@ func checkCapabilities(has machine.Capabilities) error {
 	}
 	return exit.As(exit.Denied, fmt.Errorf("lacks %v: run it as root, or as a service with "+
 		"AmbientCapabilities (see docs/iokernel.service)", lacks))
+}
+
+// checkLending is about what only an iokernel that lends cores needs, for threads of other users.
+func checkLending(has machine.Capabilities, lends bool) error {
+	if lacks := has.Lacks(machine.ToLend()...); lends && len(lacks) > 0 {
+		return exit.As(exit.Denied, fmt.Errorf("lends cores and lacks %v: %s. Run it as root, or "+
+			"as a service with AmbientCapabilities (see docs/iokernel.service), or set cores.lend "+
+			"to none", lacks, machine.WithoutToLend))
+	}
+	return nil
 }
 
 // lockedBytes is how much frame memory the kernel locks for us at least: of one queue, and of each

@@ -77,6 +77,31 @@ func TestMissingCapabilities(t *testing.T) {
 	}
 }
 
+func TestCapabilitiesToLend(t *testing.T) {
+	all := machine.Capabilities(1<<machine.SysNice | 1<<machine.Kill)
+	for _, test := range []struct {
+		has   machine.Capabilities
+		lends bool
+		says  string
+	}{
+		{all, true, ""},
+		{0, false, ""},
+		{all &^ (1 << machine.Kill), true, "lends cores and lacks [CAP_KILL]: without CAP_KILL"},
+		{all &^ (1 << machine.SysNice), true, "lacks [CAP_SYS_NICE]"},
+		{0, true, "lacks [CAP_SYS_NICE CAP_KILL]"},
+	} {
+		err := checkLending(test.has, test.lends)
+		switch {
+		case test.says == "" && err != nil:
+			t.Errorf("%x, lends %v: %v", test.has, test.lends, err)
+		case test.says != "" && (exit.Of(err) != exit.Denied ||
+			!strings.Contains(err.Error(), test.says)):
+			t.Errorf("%x, lends %v: %v with code %d, want %s", test.has, test.lends, err,
+				exit.Of(err), test.says)
+		}
+	}
+}
+
 func TestLockLimit(t *testing.T) {
 	c := config.Default()
 	c.XDP.Frames, c.XDP.ChunkBytes = 1024, 4096
