@@ -18,7 +18,11 @@ import (
 // atOnce solves on the spot.
 type atOnce struct{ done []*handshake.Job }
 
-func (a *atOnce) Submit(j *handshake.Job) { j.Run(); a.done = append(a.done, j) }
+func (a *atOnce) Submit(j *handshake.Job) bool {
+	j.Run()
+	a.done = append(a.done, j)
+	return true
+}
 
 func (a *atOnce) Solved() *handshake.Job {
 	if len(a.done) == 0 {

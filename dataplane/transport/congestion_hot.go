@@ -23,6 +23,15 @@ const (
 	marginLeast = core.Microsecond
 	// marginMost bounds it: beyond, windows go below one frame. Swift's fabric target range.
 	marginMost = 200 * core.Microsecond
+	// wakeMargin is the delay above the floor that is believed to be a scheduler's when a flow has
+	// no more than a frame out: at that pace both ends, and the iokernels between them, sleep and
+	// are woken for each frame, on CPUs that others use. Without it a window that was cut below a
+	// frame finds everybody asleep, takes that for a queue, and stays there for ever. It is above
+	// what 64 senders of one jumbo frame each queue at 10 Gb/s, 0.5 ms. (DIARY #7)
+	wakeMargin = core.Millisecond
+	// gapMost is the longest pause between two frames of bulk, for the same reason: 64 senders into
+	// 1 Gb/s need 0.8 ms.
+	gapMost = core.Millisecond
 	// baseFor is for how long the shortest round trip counts: routes change. Longer than BBR's 10
 	// s, because we never empty the queue to look. (guess)
 	baseFor = 60 * core.Second
@@ -105,6 +114,9 @@ func (c *congestion) resize(frame int) {
 
 // target is the delay that a flow of this window aims at over the given floor.
 func (c *congestion) target(now, b, rtt core.Time) core.Time {
+	if c.window <= c.frame {
+		return b + wakeMargin
+	}
 	margin := core.Time(c.frame * int64(rtt) / c.window)
 	if now < c.shyUntil {
 		margin /= shyShare
@@ -214,7 +226,7 @@ func (c *congestion) admits(flying int64) bool {
 
 // paced moves the time of the next frame by one that was sent now.
 func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
-	gap := core.Time(int64(bytes) * int64(rtt) / c.window)
+	gap := min(core.Time(int64(bytes)*int64(rtt)/c.window), gapMost)
 	back := max(burstFor, burstFrames*gap)
 	if c.window < c.frame || c.held {
 		back = 0 // it was the window that held it up: frames follow the acknowledgements
