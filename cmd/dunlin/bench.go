@@ -29,7 +29,7 @@ removes everything afterwards, also when it fails or is interrupted. It touches 
 Rows are interleaved in rounds, so that a machine that changes its speed does so for all of them.`,
 		Args: cobra.NoArgs,
 	}
-	c.AddCommand(benchLatencyCommand(), benchThroughputCommand(), benchCoresCommand(),
+	c.AddCommand(benchLatencyCommand(), benchThroughputCommand(), benchRPCCommand(), benchCoresCommand(),
 		benchPeerCommand())
 	return c
 }
