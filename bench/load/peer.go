@@ -55,7 +55,7 @@ const (
 	peerReference peerKind = "reference" // looks at the clock: file share
 
 	peerTalk      peerKind = "talk"       // attaches, echoes calls and can be written to
-	peerSink      peerKind = "sink"       // takes frames over a bare end: files socket, memory, share
+	peerSink      peerKind = "sink"       // takes frames: files socket, memory, share
 	peerTCPEcho   peerKind = "tcp-echo"   // echoes over TCP connections
 	peerTCPClient peerKind = "tcp-client" // a generator over a TCP connection
 

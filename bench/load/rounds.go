@@ -341,8 +341,8 @@ func (s *Session) combine(all []combination) {
 	for _, c := range all {
 		var rows []*report.Series
 		for _, name := range c.rows {
-			i := slices.IndexFunc(s.series, func(x *report.Series) bool { return x.Key.Name == name })
-			if i >= 0 {
+			named := func(x *report.Series) bool { return x.Key.Name == name }
+			if i := slices.IndexFunc(s.series, named); i >= 0 {
 				rows = append(rows, s.series[i])
 			}
 		}

@@ -12,7 +12,7 @@ import (
 //
 //	floor/raw             two bare AF_XDP sockets in ping-pong
 //	aead/64               two seals and two opens, of the frames that a call of 64 B has
-//	rpc/64/encrypted      a call: both runtimes have a NIC queue, the server is a process of its own
+//	rpc/64/encrypted      a call between ends that own a NIC queue, the server a process
 //	rpc/64/mediated       the same behind an iokernel, at the server's end
 //	tcp, quic, grpc       the same call by others, a process at each end
 //	bulk/9000             remote writes at that MTU, in B/s that have been written

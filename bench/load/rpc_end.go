@@ -63,7 +63,9 @@ func newPortEnd(s *sock.Socket, m *mem.Memory) (e portEnd, err error) {
 }
 
 // openBuffers opens the socket of an end for frames of several buffers.
-func (s *site) openBuffers(p *lab.Pair, side lab.Side) (socket *xdp.Socket, m *mem.Memory, err error) {
+func (s *site) openBuffers(p *lab.Pair, side lab.Side) (
+	socket *xdp.Socket, m *mem.Memory, err error,
+) {
 	program, err := bpf.LoadRedirect(1, true)
 	if err != nil {
 		return nil, nil, err
@@ -174,8 +176,10 @@ func (t *trust) certify() (c handshake.Config, err error) {
 	return c, err
 }
 
-// newClient is the generator's end of sessions with a server.
-func (s *site) newRPCClient(p *lab.Pair, mtu int, insecure bool, key identity.Key) (*rpcClient, error) {
+// newRPCClient is the generator's end of sessions with a server.
+func (s *site) newRPCClient(p *lab.Pair, mtu int, insecure bool, key identity.Key) (
+	*rpcClient, error,
+) {
 	socket, memory, err := s.openBuffers(p, lab.A)
 	if err != nil {
 		return nil, err
@@ -196,7 +200,8 @@ func (s *site) newRPCClient(p *lab.Pair, mtu int, insecure bool, key identity.Ke
 	if err != nil {
 		return nil, err
 	}
-	c, err := newRPCClient(end, wire.MAC(p.Ends[lab.A].MAC), wire.MAC(p.Ends[lab.B].MAC), mtu, who, key)
+	from, to := wire.MAC(p.Ends[lab.A].MAC), wire.MAC(p.Ends[lab.B].MAC)
+	c, err := newRPCClient(end, from, to, mtu, who, key)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (s *site) buildPeers() (string, error) {
 		return s.peers, nil
 	}
 	if _, err := os.Stat(filepath.Join(peersDir, "go.mod")); errors.Is(err, fs.ErrNotExist) {
-		return "", &leftOut{"there is no " + peersDir + " here: run it in a clone of the repository"}
+		return "", &leftOut{"no " + peersDir + " here: run it in a clone of the repository"}
 	}
 	tool, err := exec.LookPath("go")
 	if err != nil {

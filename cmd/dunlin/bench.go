@@ -29,8 +29,8 @@ removes everything afterwards, also when it fails or is interrupted. It touches 
 Rows are interleaved in rounds, so that a machine that changes its speed does so for all of them.`,
 		Args: cobra.NoArgs,
 	}
-	c.AddCommand(benchLatencyCommand(), benchThroughputCommand(), benchRPCCommand(), benchCoresCommand(),
-		benchPeerCommand())
+	c.AddCommand(benchLatencyCommand(), benchThroughputCommand(), benchRPCCommand(),
+		benchCoresCommand(), benchPeerCommand())
 	return c
 }
 
