@@ -13,7 +13,7 @@ VCS  := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 # Developer tools come from a module of their own, pinned in tools/go.mod.
 TOOL := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build run test check race fuzz bench bench-cores bench-alloc bench-json sim sim-swarm sim-planted bpf fmt vuln clean root
+.PHONY: help build run test check race fuzz bench bench-cores bench-alloc bench-rpc bench-json sim sim-swarm sim-planted bpf fmt vuln clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,10 @@ bench-cores: root build ## what lending cores costs and brings, with its page in
 bench-alloc: build ## memory beside Go's heap and allocators of C, with its page in out/
 	mkdir -p out
 	bin/dunlin bench alloc --json out/alloc.json --html out/alloc.html
+
+bench-rpc: root build ## calls and remote writes beside TCP, QUIC and gRPC, with the page in out/ (root)
+	mkdir -p out
+	bin/dunlin bench rpc --json out/rpc.json --html out/rpc.html
 
 bench-json: root build ## the same into out/: JSON, and the page with the distributions (root)
 	mkdir -p out

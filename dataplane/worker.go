@@ -54,7 +54,7 @@ type WorkerCounters struct {
 	Packets uint64 // received
 	Replies uint64 // packets answered
 	Silent  uint64 // packets that the handler took without an answer
-	Sends   uint64 // packets of SendUDP and SendRaw
+	Sends   uint64 // packets of SendUDP, SendRaw, SendChunk and SendPacket
 	Refused uint64 // ... that were not accepted
 	Blocked uint64 // turns that did not receive because the link did not take all that waited
 	Dropped [ReasonCount]uint64
@@ -92,7 +92,8 @@ type Worker struct {
 	pool      *Pool
 	mac       wire.MAC // source of SendRaw
 	only      wire.MAC // destination of the packets taken; zero: any
-	longest   int      // bytes of the longest packet built here
+	longest   int      // bytes of the longest packet built here in one frame
+	largest   int      // the same in several
 	limit     int      // of burst
 	burst     int      // B
 	pace      pace     // of frames
@@ -136,6 +137,7 @@ func NewWorker(link Link, cache *Cache, c WorkerConfig) (*Worker, error) {
 		link: link, cache: cache, pool: cache.Pool(), mac: c.MAC, limit: c.Batch,
 		burst: 1, verify: c.VerifyChecksums, pace: pace{turn: c.Turn},
 		longest: min(c.MTU+wire.EthernetBytes, cache.Pool().ChunkBytes()),
+		largest: min(c.MTU+wire.EthernetBytes, MaxSegments*cache.Pool().ChunkBytes()),
 	}
 	if !c.Steered {
 		w.only = c.MAC

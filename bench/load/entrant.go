@@ -47,7 +47,7 @@ const (
 
 // families are all contestants, in the order in which they are brought up.
 func families() []family {
-	return []family{
+	return append([]family{
 		{[]string{nameFloor}, upFloor},
 		{[]string{nameDirect}, upDirect},
 		{[]string{nameMediated, nameMediatedUDP}, upMediated},
@@ -62,7 +62,7 @@ func families() []family {
 		{[]string{services[0].name(nameWithRunBE, loads[0])}, upWithRun},
 		{[]string{services[0].name(nameLinux, loads[0])}, upLinux},
 		{[]string{nameReference}, upReference},
-	}
+	}, rpcFamilies()...)
 }
 
 // local is a driver on the generator's thread.

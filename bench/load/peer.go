@@ -32,6 +32,9 @@ type peer struct {
 	Runtime   string         // as what
 	Ether     uint16         // EtherType to serve
 	Work      core.Time      // that a service does for each request
+	Direct    bool           // attach to a queue of one's own
+	Insecure  bool           // sessions without encryption
+	MTU       int            // of sessions
 }
 
 type peerKind string
@@ -50,6 +53,11 @@ const (
 	peerService   peerKind = "service"   // attaches, computes and echoes
 	peerCompute   peerKind = "compute"   // attaches, and computes for ever: file share
 	peerReference peerKind = "reference" // looks at the clock: file share
+
+	peerTalk      peerKind = "talk"       // attaches, echoes calls and can be written to
+	peerSink      peerKind = "sink"       // takes frames: files socket, memory, share
+	peerTCPEcho   peerKind = "tcp-echo"   // echoes over TCP connections
+	peerTCPClient peerKind = "tcp-client" // a generator over a TCP connection
 
 	peerHandover      peerKind = "handover"       // a loop with a baton: files words, load, stamps
 	peerHandoverFloor peerKind = "floor-handover" // the same with bare system calls
@@ -100,6 +108,14 @@ func (p *peer) run() error {
 		return p.compute()
 	case peerReference:
 		return p.reference()
+	case peerTalk:
+		return p.talk()
+	case peerSink:
+		return p.sink()
+	case peerTCPEcho:
+		return tcpEcho(p.At)
+	case peerTCPClient:
+		return p.tcpClient()
 	case peerHandover:
 		return p.handover()
 	case peerWakeFloor:

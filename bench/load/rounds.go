@@ -58,6 +58,7 @@ type suite struct {
 	name        string
 	rows        []wanted
 	comparisons []comparison
+	combined    []combination
 }
 
 // bench runs a suite from an empty machine to an empty machine.
@@ -109,6 +110,7 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 		}
 	}
 	session.compare(what.comparisons)
+	session.combine(what.combined)
 	if err := s.close(); err != nil {
 		return nil, err
 	}
@@ -292,6 +294,25 @@ func (s *Session) compareTwo(c *comparison, n, d *report.Series) {
 	default:
 		if x, ok := report.NewRatio(n, d, c.metric, c.goal); ok {
 			r.Ratios = append(r.Ratios, x)
+		}
+	}
+}
+
+// combine computes what compares more than two rows, where there are all of them.
+func (s *Session) combine(all []combination) {
+	for _, c := range all {
+		var rows []*report.Series
+		for _, name := range c.rows {
+			named := func(x *report.Series) bool { return x.Key.Name == name }
+			if i := slices.IndexFunc(s.series, named); i >= 0 {
+				rows = append(rows, s.series[i])
+			}
+		}
+		if len(rows) < len(c.rows) {
+			continue
+		}
+		if x, ok := report.NewCombined(c.name, rows, c.metric, c.goal, c.of); ok {
+			s.Report.Ratios = append(s.Report.Ratios, x)
 		}
 	}
 }

@@ -29,6 +29,9 @@ type site struct {
 	cpus     placement
 	lab      *lab.Lab
 	pairs    int
+	mtu      int    // of the next pair; 0: 1500
+	trust    *trust // nil: nobody needs it yet
+	peers    string // program of bench/peers; empty: not built yet
 	nursery  *nursery
 	thread   *pin.Loop
 	dir      string // of configurations and control sockets
@@ -135,7 +138,7 @@ const firstSubnet = 10
 func (s *site) pair(name string) (*lab.Pair, error) {
 	o := lab.PairOptions{
 		Names: [2]string{name + "-a", name + "-b"}, Subnet: firstSubnet + s.pairs,
-		NoIPv6: true, Neighbours: true,
+		NoIPv6: true, Neighbours: true, MTU: s.mtu,
 	}
 	s.pairs++
 	if s.lab != nil {

@@ -80,6 +80,35 @@ func NewRatio(numerator, denominator *Series, m Metric, g Goal) (Ratio, bool) {
 	}, ok
 }
 
+// NewCombined compares any number of rows round by round: of gets their figures of a round, in
+// their order. Rates have one figure a round, whatever the metric. False when no round has all.
+func NewCombined(name string, rows []*Series, m Metric, g Goal, of func([]float64) float64) (
+	Ratio, bool,
+) {
+	rounds := len(rows[0].rounds)
+	for _, s := range rows {
+		rounds = min(rounds, len(s.rounds))
+	}
+	var values []float64
+	figures := make([]float64, len(rows))
+	for i := range rounds {
+		for k, s := range rows {
+			figures[k] = s.Key.figure(m.of(s.rounds[i]))
+		}
+		if slices.Min(figures) > 0 {
+			values = append(values, of(figures))
+		}
+	}
+	if len(values) == 0 {
+		return Ratio{}, false
+	}
+	value := median(values)
+	return Ratio{
+		Name: name, Metric: m, Value: value, Low: slices.Min(values), High: slices.Max(values),
+		Goal: g, Verdict: g.judge(value),
+	}, true
+}
+
 // NewLevel holds one row against a goal.
 func NewLevel(s *Series, m Metric, g Goal) (Ratio, bool) {
 	value, low, high, ok := byRound(s, s, m, func(n, _ float64) float64 { return n })

@@ -31,8 +31,8 @@ interface, and needs root. Alloc measures memory, and needs neither.
 Rows are interleaved in rounds, so that a machine that changes its speed does so for all of them.`,
 		Args: cobra.NoArgs,
 	}
-	c.AddCommand(benchLatencyCommand(), benchThroughputCommand(), benchCoresCommand(),
-		benchAllocCommand(), benchPeerCommand())
+	c.AddCommand(benchLatencyCommand(), benchThroughputCommand(), benchRPCCommand(),
+		benchCoresCommand(), benchAllocCommand(), benchPeerCommand())
 	return c
 }
 

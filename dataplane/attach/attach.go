@@ -86,6 +86,7 @@ type Runtime struct {
 	sockets []*sock.Socket // direct mode
 	workers []*worker
 	loan    *loan // nil: the workers' CPUs are theirs for good
+	closers []func() error
 }
 
 // worker is one run-to-completion loop.
@@ -96,6 +97,7 @@ type worker struct {
 	port   *dataplane.Port
 	host   *core.Host
 	waiter pin.Waiter
+	nudge  *pin.Event // of other goroutines of this process; nil: none asked for it
 	wake   *pin.Event // nil in direct mode, and on a core that is lent
 	core   int        // on a core that is lent: its line on the baton page
 }
@@ -186,6 +188,29 @@ func (rt *Runtime) Add(number int, p core.Poller) {
 	}
 	rt.workers[number].host.Add(p)
 }
+
+// Waker returns what any goroutine may call, until the runtime is closed, to have a worker's loop
+// turn if it sleeps: a poller beside it has input that did not come from the wire. Before Run.
+func (rt *Runtime) Waker(number int) (wake func(), err error) {
+	if rt.loan != nil {
+		return nil, fmt.Errorf("attach %s: worker %d: nobody but the iokernel wakes a worker on a "+
+			"core that is lent: configure the runtime without a class", rt.o.Name, number)
+	}
+	w := rt.workers[number]
+	if w.nudge == nil {
+		if w.nudge, err = pin.NewEvent(); err != nil {
+			return nil, fmt.Errorf("attach %s: %w", rt.o.Name, err)
+		}
+	}
+	return w.nudge.Signal, nil
+}
+
+// AtClose has f called when the runtime is closed, by Run or Close: the loops have ended then, and
+// the memory is still there. The last one is called first.
+func (rt *Runtime) AtClose(f func() error) { rt.closers = append(rt.closers, f) }
+
+// Name is the runtime's name in the iokernel's configuration.
+func (rt *Runtime) Name() string { return rt.o.Name }
 
 // Worker is a worker's loop, for pollers that share its thread. Where the iokernel lends cores
 // another thread may be using it: borrow it from the Seat.

@@ -173,3 +173,19 @@ func (w socketWaiter) FD() int       { return w.sock.FD() }
 func (w socketWaiter) Arm(bool)      {}
 func (w socketWaiter) Pending() bool { return w.port.Pending() }
 func (w socketWaiter) Drain()        {}
+
+// nudgeWaiter wakes a worker for what other goroutines of this process have for it.
+type nudgeWaiter struct{ event *pin.Event }
+
+func (w nudgeWaiter) FD() int       { return w.event.FD() }
+func (w nudgeWaiter) Arm(bool)      {}
+func (w nudgeWaiter) Pending() bool { return false } // the descriptor stays readable until Drain
+func (w nudgeWaiter) Drain()        { w.event.Drain() }
+
+// waiters are what may wake the worker's loop. They compare equal each time.
+func (w *worker) waiters() []pin.Waiter {
+	if w.nudge == nil {
+		return []pin.Waiter{w.waiter}
+	}
+	return []pin.Waiter{w.waiter, nudgeWaiter{w.nudge}}
+}

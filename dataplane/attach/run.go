@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/pin"
@@ -42,7 +43,7 @@ func (rt *Runtime) runLoops(ctx context.Context) error {
 	for i, w := range rt.workers {
 		loop, err := pin.New(pin.Options{
 			Name: fmt.Sprintf("worker%d", i), CPU: w.cpu, Spin: spin,
-			Host: w.host, Waiters: []pin.Waiter{w.waiter}, Baton: rt.baton(w),
+			Host: w.host, Waiters: w.waiters(), Baton: rt.baton(w),
 		})
 		if err != nil {
 			for _, l := range loops[:i] {
@@ -95,7 +96,9 @@ func (rt *Runtime) runSolo(ctx context.Context) {
 	loop.Do(func() {
 		for _, w := range rt.workers {
 			host.Add(w.host)
-			loop.AddWaiter(w.waiter)
+			for _, each := range w.waiters() {
+				loop.AddWaiter(each)
+			}
 		}
 	})
 	select {
@@ -105,7 +108,9 @@ func (rt *Runtime) runSolo(ctx context.Context) {
 	loop.Do(func() {
 		for _, w := range rt.workers {
 			host.Remove(w.host)
-			loop.RemoveWaiter(w.waiter)
+			for _, each := range w.waiters() {
+				loop.RemoveWaiter(each)
+			}
 		}
 	})
 }
@@ -113,13 +118,20 @@ func (rt *Runtime) runSolo(ctx context.Context) {
 // Close detaches and unmaps. It is for a runtime that was never run; Run closes by itself. A second
 // Close does nothing.
 func (rt *Runtime) Close() error {
-	errs := []error{rt.door.Close()}
+	var errs []error
+	for _, f := range slices.Backward(rt.closers) {
+		errs = append(errs, f())
+	}
+	errs = append(errs, rt.door.Close())
 	for _, s := range rt.sockets {
 		errs = append(errs, s.Close())
 	}
 	for _, w := range rt.workers {
 		if w.wake != nil {
 			errs = append(errs, w.wake.Close())
+		}
+		if w.nudge != nil {
+			errs = append(errs, w.nudge.Close())
 		}
 	}
 	if rt.event != nil {
@@ -130,5 +142,6 @@ func (rt *Runtime) Close() error {
 	}
 	errs = append(errs, rt.loan.close())
 	rt.sockets, rt.workers, rt.event, rt.memory, rt.loan = nil, nil, nil, nil, nil
+	rt.closers = nil
 	return errors.Join(errs...)
 }

@@ -5,8 +5,8 @@
 //	Link <─ Worker <─SendRaw, SendUDP── Endpoint.NextFrame
 //
 // A Courier is a core.Poller; its work is events taken and frames sent. It belongs to the worker's
-// thread, as its endpoint does; put it behind the worker in the host. Frames longer than a chunk of
-// the worker's pool cannot be sent: give the endpoint an MTU that fits.
+// thread, as its endpoint does; put it behind the worker in the host. Where every frame of the
+// endpoint fits into a chunk of the worker's pool it is built there; longer ones are copied.
 package courier
 
 import (
@@ -22,20 +22,22 @@ import (
 
 // Solver does the arithmetic of handshakes elsewhere. Neither call blocks.
 type Solver interface {
-	Submit(*handshake.Job)  // to be run
-	Solved() *handshake.Job // one that was run, or nil
+	Submit(*handshake.Job) bool // to be run; false: there is no room before one was Solved
+	Solved() *handshake.Job     // one that was run, or nil
 }
 
 // Courier joins an endpoint and a worker.
 type Courier struct {
-	e      *transport.Endpoint
-	w      *dataplane.Worker
-	solver Solver
-	app    func(now core.Time, ev transport.Event)
-	frame  []byte // the frame at hand
-	held   int    // bytes of it that the worker has not taken yet; 0: none
-	in     []byte // a packet of several segments
-	path   transport.Path
+	e       *transport.Endpoint
+	w       *dataplane.Worker
+	solver  Solver
+	app     func(now core.Time, ev transport.Event)
+	job     *handshake.Job // that the solver had no room for
+	frame   []byte         // the frame at hand; nil: all are built in chunks
+	held    int            // bytes of it that the worker has not taken yet; 0: none
+	blocked bool           // the worker had no chunk to build in
+	in      []byte         // a packet of several segments
+	path    transport.Path
 }
 
 // New joins them. App takes each event, on the worker's thread; its bytes are valid until it
@@ -43,13 +45,13 @@ type Courier struct {
 func New(e *transport.Endpoint, w *dataplane.Worker, port uint16, s Solver,
 	app func(now core.Time, ev transport.Event),
 ) (*Courier, error) {
-	if w.MaxSend(false)+wire.UDP4Bytes < e.MaxFrame() {
-		return nil, fmt.Errorf("courier: frames of %d bytes, the worker sends %d",
-			e.MaxFrame(), w.MaxSend(false)+wire.UDP4Bytes)
+	if w.MaxPacket() < e.MaxFrame() {
+		return nil, fmt.Errorf("courier: frames of %d bytes, the worker sends %d: give the "+
+			"endpoint a smaller MTU", e.MaxFrame(), w.MaxPacket())
 	}
-	c := &Courier{
-		e: e, w: w, solver: s, app: app, frame: make([]byte, e.MaxFrame()),
-		in: make([]byte, wire.MaxPacketBytes),
+	c := &Courier{e: e, w: w, solver: s, app: app, in: make([]byte, wire.MaxPacketBytes)}
+	if e.MaxFrame() > w.Cache().Pool().ChunkBytes() {
+		c.frame = make([]byte, e.MaxFrame())
 	}
 	if err := w.HandleRaw(wire.EtherTypeDunlin, c.handle); err != nil {
 		return nil, err
@@ -84,16 +86,38 @@ func (c *Courier) Poll(now core.Time) (work int) {
 	if c.e.Deadline() <= now {
 		c.e.HandleTimeout(now)
 	}
-	for j := c.e.NextJob(); j != nil; j = c.e.NextJob() {
-		c.solver.Submit(j)
-		work++
+	work += c.submit()
+	return work + c.events(now) + c.Push(now)
+}
+
+// Push sends what the endpoint has to say, for whoever has just asked something of it outside of
+// the worker's turn. It returns how many frames that were.
+func (c *Courier) Push(now core.Time) (n int) {
+	if n = c.send(now); n > 0 {
+		c.w.Flush()
 	}
-	return work + c.events(now) + c.send(now)
+	return n
+}
+
+// submit hands jobs out, as far as there is room for them.
+func (c *Courier) submit() (n int) {
+	for {
+		if c.job == nil {
+			if c.job = c.e.NextJob(); c.job == nil {
+				return n
+			}
+		}
+		if !c.solver.Submit(c.job) {
+			return n // until it has solved one, which wakes us
+		}
+		c.job = nil
+		n++
+	}
 }
 
 // Next implements core.Poller.
 func (c *Courier) Next(now core.Time) core.Time {
-	if c.held > 0 {
+	if c.held > 0 || c.blocked {
 		return now
 	}
 	return c.e.Deadline()
@@ -109,29 +133,39 @@ func (c *Courier) events(now core.Time) (n int) {
 
 // send gives the worker what the endpoint has to say, as far as it takes it in this turn.
 func (c *Courier) send(now core.Time) (n int) {
+	if c.frame != nil {
+		return c.sendCopies(now)
+	}
+	for {
+		index, chunk, reason := c.w.Chunk()
+		if c.blocked = reason != dataplane.OK; c.blocked {
+			return n // it passes with time
+		}
+		length := c.e.NextFrame(now, chunk)
+		if length == 0 {
+			c.w.DropChunk(index)
+			return n
+		}
+		c.w.SendChunk(index, length)
+		n++
+	}
+}
+
+// sendCopies is send for frames that need several chunks.
+func (c *Courier) sendCopies(now core.Time) (n int) {
 	for {
 		if c.held == 0 {
 			if c.held = c.e.NextFrame(now, c.frame); c.held == 0 {
 				return n
 			}
 		}
-		switch c.put(c.frame[:c.held]) {
+		switch c.w.SendPacket(c.frame[:c.held]) {
 		case dataplane.ReasonQueueFull, dataplane.ReasonNoFrame:
 			return n // it passes with time
 		}
 		c.held = 0
 		n++
 	}
-}
-
-func (c *Courier) put(frame []byte) dataplane.Reason {
-	e := wire.Ethernet(frame)
-	if e.EtherType() == wire.EtherTypeDunlin {
-		return c.w.SendRaw(e.Dst(), wire.EtherTypeDunlin, frame[wire.EthernetBytes:])
-	}
-	p, _ := wire.Parse(frame, len(frame))
-	flow := wire.FlowOf(frame, p)
-	return c.w.SendUDP(&flow, frame[p.Payload:])
 }
 
 var _ core.Poller = (*Courier)(nil)

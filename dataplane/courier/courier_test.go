@@ -18,7 +18,11 @@ import (
 // atOnce solves on the spot.
 type atOnce struct{ done []*handshake.Job }
 
-func (a *atOnce) Submit(j *handshake.Job) { j.Run(); a.done = append(a.done, j) }
+func (a *atOnce) Submit(j *handshake.Job) bool {
+	j.Run()
+	a.done = append(a.done, j)
+	return true
+}
 
 func (a *atOnce) Solved() *handshake.Job {
 	if len(a.done) == 0 {
@@ -44,8 +48,28 @@ func cache(t *testing.T) *dataplane.Cache {
 	return c
 }
 
-// TestTwoRuntimesCallEachOther runs two workers over a wire in memory.
-func TestTwoRuntimesCallEachOther(t *testing.T) {
+// rig is two runtimes with a session, over a wire in memory.
+type rig struct {
+	hosts   *core.Host
+	now     core.Time
+	ends    [2]*transport.Endpoint
+	id      transport.SessionID
+	replies int // with the right length
+	size    int
+	up      bool
+}
+
+// step lets time pass.
+func (r *rig) step(turns int) {
+	for range turns {
+		r.hosts.Step(r.now)
+		r.now += 10 * core.Microsecond
+	}
+}
+
+// newRig makes one whose frames have that MTU, in chunks of 2,048 bytes.
+func newRig(t *testing.T, mtu, size int) *rig {
+	t.Helper()
 	host, err := identity.NewHostKey(rand.NewChaCha8([32]byte{}))
 	if err != nil {
 		t.Fatal(err)
@@ -62,10 +86,8 @@ func TestTwoRuntimesCallEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ends [2]*transport.Endpoint
+	r := &rig{hosts: core.NewHost(), now: core.Second, size: size}
 	var keys [2]identity.Key
-	hosts := core.NewHost()
-	replies, up := 0, false
 	for i, link := range [2]*memlink.End{w.A(), w.B()} {
 		private := [32]byte{1, byte(i)}
 		k, _ := ecdh.X25519().NewPrivateKey(private[:])
@@ -78,7 +100,7 @@ func TestTwoRuntimesCallEachOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends[i], err = transport.New(transport.Config{Handshake: handshake.Config{
+		r.ends[i], err = transport.New(transport.Config{MTU: mtu, Handshake: handshake.Config{
 			Private: private, Certificate: signed, Trust: trust,
 			Random: rand.NewChaCha8([32]byte{byte(i)}), Unix: 1_800_000_000 * int64(core.Second),
 		}})
@@ -86,12 +108,12 @@ func TestTwoRuntimesCallEachOther(t *testing.T) {
 			t.Fatal(err)
 		}
 		worker, err := dataplane.NewWorker(link, caches[i], dataplane.WorkerConfig{
-			MAC: wire.MAC{2, 0, 0, 0, 0, byte(i)},
+			MAC: wire.MAC{2, 0, 0, 0, 0, byte(i)}, MTU: mtu,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := ends[i]
+		e := r.ends[i]
 		courier, err := New(e, worker, 0, &atOnce{}, func(now core.Time, ev transport.Event) {
 			switch ev.Kind {
 			case transport.EventRequest:
@@ -99,38 +121,73 @@ func TestTwoRuntimesCallEachOther(t *testing.T) {
 					t.Error(err)
 				}
 			case transport.EventReply:
-				if ev.Outcome == transport.Done && len(ev.Data) == 20_000 {
-					replies++
+				if ev.Outcome == transport.Done && len(ev.Data) == size {
+					r.replies++
 				}
 			case transport.EventUp:
-				up = true
+				r.up = true
 			}
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		hosts.Add(worker)
-		hosts.Add(courier)
+		r.hosts.Add(worker)
+		r.hosts.Add(courier)
 	}
-	hosts.Add(w)
-	now := core.Second
-	id, err := ends[0].Connect(now, transport.Peer{
+	r.hosts.Add(w)
+	r.id, err = r.ends[0].Connect(r.now, transport.Peer{
 		Path: transport.RawPath(wire.MAC{2}, wire.MAC{2, 0, 0, 0, 0, 1}), Key: keys[1],
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 10 {
-		o := transport.Order{Session: id, Deadline: now + core.Second, Tag: uint64(i)}
-		if _, err := ends[0].Call(now, o, make([]byte, 20_000)); err != nil {
-			t.Fatal(err)
+	return r
+}
+
+// call asks the second runtime for an echo.
+func (r *rig) call(t *testing.T, data []byte) {
+	o := transport.Order{Session: r.id, Deadline: r.now + core.Second}
+	if _, err := r.ends[0].Call(r.now, o, data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTwoRuntimesCallEachOther: with frames that are built in a chunk, and such that need several.
+func TestTwoRuntimesCallEachOther(t *testing.T) {
+	for _, mtu := range []int{1500, 9000} {
+		r := newRig(t, mtu, 20_000)
+		for range 10 {
+			r.call(t, make([]byte, r.size))
+		}
+		r.step(20_000)
+		if !r.up || r.replies != 10 {
+			t.Errorf("MTU %d: up %v, %d replies", mtu, r.up, r.replies)
 		}
 	}
-	for range 20_000 {
-		hosts.Step(now)
-		now += 10 * core.Microsecond
-	}
-	if !up || replies != 10 {
-		t.Errorf("up %v, %d replies", up, replies)
+}
+
+// TestSmallCallAllocatesNothing: neither end allocates for a call, from the worker's ring to the
+// handler and back.
+func TestSmallCallAllocatesNothing(t *testing.T) {
+	for _, mtu := range []int{1500, 9000} {
+		r := newRig(t, mtu, 64)
+		data := make([]byte, r.size)
+		once := func() {
+			before := r.replies
+			r.call(t, data)
+			for range 100 {
+				if r.step(1); r.replies > before {
+					return
+				}
+			}
+			t.Fatal("no reply")
+		}
+		r.step(1000)
+		for range 3000 { // warm up: rings, slots, the heap of timers
+			once()
+		}
+		if n := testing.AllocsPerRun(1000, once); n != 0 {
+			t.Errorf("MTU %d: %v allocations a call at both ends", mtu, n)
+		}
 	}
 }

@@ -19,10 +19,27 @@ const (
 	firstWindow = 32 << 10 // bytes; with jumbo frames firstFrames (RFC 6928 has ten of 1,500 B)
 	firstFrames = 4
 	mostWindow  = 16 << 20 // bytes: 10 Gb/s for 13 ms, beyond what maxFlight admits
-	// marginLeast is the least delay added to the floor: below it clocks decide.
-	marginLeast = core.Microsecond
+	// marginLeast is the least delay added to the floor: below it the turns of both ends' loops
+	// decide, each of which takes, opens and sends a burst. Origin: Swift's base target is 25 us
+	// and more, for the same reason; with 1 us bulk had a tenth of the link (DIARY #8).
+	marginLeast = 25 * core.Microsecond
+	// shyLeast is the same beside small transfers: below it clocks decide.
+	shyLeast = core.Microsecond
 	// marginMost bounds it: beyond, windows go below one frame. Swift's fabric target range.
 	marginMost = 200 * core.Microsecond
+	// wakeMargin is the delay above the floor that is believed to be a scheduler's when a flow has
+	// no more than a frame out: at that pace both ends, and the iokernels between them, sleep and
+	// are woken for each frame, on CPUs that others use. Without it a window that was cut below a
+	// frame finds everybody asleep, takes that for a queue, and stays there for ever. It is above
+	// what 64 senders of one jumbo frame each queue at 10 Gb/s, 0.5 ms. (DIARY #8)
+	wakeMargin = core.Millisecond
+	// stallRounds is how many rounds in a row must be later than wakeMargin before that counts as a
+	// queue, whatever the window: a queue shows itself by shorter delays first, a thread that lost
+	// its CPU does not. (guess)
+	stallRounds = 4
+	// gapMost is the longest pause between two frames of bulk, for the same reason: 64 senders into
+	// 1 Gb/s need 0.8 ms.
+	gapMost = core.Millisecond
 	// baseFor is for how long the shortest round trip counts: routes change. Longer than BBR's 10
 	// s, because we never empty the queue to look. (guess)
 	baseFor = 60 * core.Second
@@ -81,6 +98,7 @@ type congestion struct {
 	roundEnd    uint64    // the round ends when this frame is acknowledged
 	roundLeast  core.Time // of the samples in it; Never: none
 	roundMargin core.Time // room above the floor that they had; of the least
+	stalls      int       // late rounds in a row that were taken for a scheduler's
 	roundAcked  int       // frames of this and earlier rounds, until there are enough to judge
 	roundLost   int
 
@@ -105,9 +123,12 @@ func (c *congestion) resize(frame int) {
 
 // target is the delay that a flow of this window aims at over the given floor.
 func (c *congestion) target(now, b, rtt core.Time) core.Time {
+	if c.window <= c.frame {
+		return b + wakeMargin
+	}
 	margin := core.Time(c.frame * int64(rtt) / c.window)
 	if now < c.shyUntil {
-		margin /= shyShare
+		return b + min(max(margin/shyShare, shyLeast), marginMost)
 	}
 	return b + min(max(margin, marginLeast), marginMost)
 }
@@ -166,7 +187,8 @@ func (c *congestion) endRound(next uint64) {
 		c.skip = false // these were sent before the cut
 	case c.roundLost+c.roundAcked >= lossSample && c.roundLost > c.roundAcked:
 		c.cut(c.window / 2)
-	case c.roundLeast != core.Never && c.roundLeast > c.roundMargin:
+	case c.roundLeast == core.Never || c.stalled():
+	case c.roundLeast > c.roundMargin:
 		over := int64(c.roundLeast-c.roundMargin) * 8 / 10
 		d := int64(c.roundLeast)
 		c.cut(max(c.window-c.window*over/d, c.window/2))
@@ -176,6 +198,16 @@ func (c *congestion) endRound(next uint64) {
 		c.roundAcked, c.roundLost = 0, 0
 	}
 	c.limited = false
+}
+
+// stalled reports whether a round that was late is taken for a scheduler's doing.
+func (c *congestion) stalled() bool {
+	if c.roundLeast <= c.roundMargin+wakeMargin {
+		c.stalls = 0
+		return false
+	}
+	c.stalls++
+	return c.stalls%stallRounds != 0
 }
 
 func (c *congestion) cut(window int64) {
@@ -214,7 +246,7 @@ func (c *congestion) admits(flying int64) bool {
 
 // paced moves the time of the next frame by one that was sent now.
 func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
-	gap := core.Time(int64(bytes) * int64(rtt) / c.window)
+	gap := min(core.Time(int64(bytes)*int64(rtt)/c.window), gapMost)
 	back := max(burstFor, burstFrames*gap)
 	if c.window < c.frame || c.held {
 		back = 0 // it was the window that held it up: frames follow the acknowledgements

@@ -219,3 +219,75 @@ func TestSmallCallBesideBulk(t *testing.T) {
 		}
 	}
 }
+
+// TestSleepingEndsAreNoQueue: a window below a frame finds both ends asleep at each frame; what it
+// takes to wake them must not keep it there, nor may the pause between two frames grow without end.
+func TestSleepingEndsAreNoQueue(t *testing.T) {
+	const base, asleep = 10 * core.Microsecond, 500 * core.Microsecond
+	var c congestion
+	c.start(1514)
+	now := core.Second
+	c.onSample(now, base, 1514, 1514)
+	c.cut(c.frame / leastShare)
+	c.paced(now, 1514, 20*core.Millisecond)
+	if gap := c.paceAt - now; gap > gapMost {
+		t.Errorf("the next frame goes after %d ns, at most %d", gap, gapMost)
+	}
+	for round := range uint64(20) {
+		now += core.Millisecond
+		c.limited = true
+		c.onSample(now, asleep, 1514, 1514)
+		c.endRound(round)
+	}
+	if c.window < c.frame/2 {
+		t.Errorf("window of %d bytes after 20 round trips, a frame has %d", c.window, c.frame)
+	}
+}
+
+// TestStallsAreNoQueue: rounds that are late by milliseconds out of nothing cost no window, unless
+// they follow each other.
+func TestStallsAreNoQueue(t *testing.T) {
+	var c congestion
+	c.start(1514)
+	c.slow = false
+	now := core.Second
+	round := func(d core.Time) {
+		now += core.Millisecond
+		c.onSample(now, d, 1514, 1514)
+		c.endRound(0)
+	}
+	round(10 * core.Microsecond)
+	before := c.window
+	for range 10 {
+		for range stallRounds - 1 {
+			round(5 * core.Millisecond)
+		}
+		round(10 * core.Microsecond)
+	}
+	if c.window < before {
+		t.Errorf("a window of %d bytes has become one of %d", before, c.window)
+	}
+	c.window = firstWindow
+	for range stallRounds {
+		round(5 * core.Millisecond)
+	}
+	if c.window >= firstWindow {
+		t.Errorf("%d late rounds in a row cost nothing", stallRounds)
+	}
+}
+
+// TestImpossibleSampleIsLeftOut: an acknowledgement that was held for longer than the round trip
+// took says nothing about the way.
+func TestImpossibleSampleIsLeftOut(t *testing.T) {
+	_, a, _, id, _ := pair(t, 0, nil)
+	l := a.e.find(id).lanes[0]
+	before, s := l.rtt, sent{at: core.Second, bytes: 1514}
+	l.sample(core.Second+10*core.Microsecond, &s, 10*core.Microsecond, 1514)
+	if l.rtt != before {
+		t.Errorf("round trips were %+v, are %+v", before, l.rtt)
+	}
+	l.sample(core.Second+10*core.Microsecond, &s, 9*core.Microsecond, 1514)
+	if l.rtt.latest != core.Microsecond {
+		t.Errorf("round trip of %d ns, not of 1 us", l.rtt.latest)
+	}
+}

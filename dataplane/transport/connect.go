@@ -149,6 +149,19 @@ func (e *Endpoint) Who(id SessionID) (identity.Certificate, error) {
 	return s.who, nil
 }
 
+// Renew replaces the certificate by one for the same key that lasts longer, and whom to believe;
+// both hold for sessions that begin from now on.
+func (e *Endpoint) Renew(certificate []byte, trust *identity.Trust) error {
+	if err := e.hs.SetCertificate(certificate); err != nil {
+		return fmt.Errorf("transport: renew: %w", err)
+	}
+	e.hs.SetTrust(trust)
+	return nil
+}
+
+// Key is the public half of this runtime's key, by which peers name it.
+func (e *Endpoint) Key() identity.Key { return e.hs.Key() }
+
 // Drain accepts no new calls in either direction and ends the session when the last is over.
 func (e *Endpoint) Drain(now core.Time, id SessionID) error {
 	s, err := e.session(id)

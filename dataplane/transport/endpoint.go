@@ -94,9 +94,9 @@ type queued struct {
 // New makes an endpoint.
 func New(c Config) (*Endpoint, error) {
 	c = c.withDefaults()
-	if c.MTU < minMTU || c.MTU > maxMTU || c.Lanes < 1 || c.Lanes > MaxLanes {
+	if c.MTU < minMTU || c.MTU > MaxMTU || c.Lanes < 1 || c.Lanes > MaxLanes {
 		return nil, fmt.Errorf("transport: MTU %d, %d lanes: want %d to %d and 1 to %d",
-			c.MTU, c.Lanes, minMTU, maxMTU, MaxLanes)
+			c.MTU, c.Lanes, minMTU, MaxMTU, MaxLanes)
 	}
 	if c.PeerBytes < c.Lanes<<minBufferShift || c.Outstanding < 1 ||
 		c.Outstanding > maxOutstanding {

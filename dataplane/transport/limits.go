@@ -34,7 +34,8 @@ const (
 const (
 	defaultMTU = 1500
 	minMTU     = 1280 // RFC 8200: every IPv6 link carries it
-	maxMTU     = 9000 // bytes; the jumbo frames that everybody means (no standard)
+	// MaxMTU is the jumbo frames that everybody means, in bytes. (no standard)
+	MaxMTU = 9000
 
 	defaultPeerBytes   = 32 << 20 // (guess: three of the largest messages)
 	defaultMemoryBytes = 256 << 20

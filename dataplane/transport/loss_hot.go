@@ -127,14 +127,7 @@ func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
 	l.probes, l.timeouts = 0, 0
 	c := &l.congestion
 	if newest != nil && newest.counter == a.largest {
-		d := now - newest.at - core.Time(a.delay)*ackDelayUnit
-		d = max(d, 1)
-		l.rtt.sample(d)
-		if newest.probe {
-			c.seen(now, d, int(newest.bytes))
-		} else {
-			c.onSample(now, d, int(newest.bytes), acked)
-		}
+		l.sample(now, newest, core.Time(a.delay)*ackDelayUnit, acked)
 	}
 	l.detect(now)
 	if l.newestAny && l.newest >= c.roundEnd {
@@ -146,6 +139,22 @@ func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
 		c.endRound(l.flight.next)
 	}
 	l.expecting = l.flight.flying > 0 || l.lost[0].n > 0 || l.lost[1].n > 0
+}
+
+// sample takes the round trip of a frame whose acknowledgement the peer says it held for a time. A
+// peer that lost its CPU after it had read the clock says too much; where that shows, the sample is
+// left out: as the shortest round trip ever it would make a queue of every later one, for a minute.
+func (l *lane) sample(now core.Time, s *sent, held core.Time, acked int64) {
+	d := now - s.at - held
+	if d <= 0 {
+		return
+	}
+	l.rtt.sample(d)
+	if s.probe {
+		l.congestion.seen(now, d, int(s.bytes))
+	} else {
+		l.congestion.onSample(now, d, int(s.bytes), acked)
+	}
 }
 
 // detect declares lost what was sent before a frame that has arrived, and long enough ago.

@@ -18,13 +18,20 @@ import (
 // clusterOf writes the files of a cluster of two hosts, and configures the first.
 func clusterOf(t *testing.T) func(*Options) {
 	t.Helper()
+	return clusterOfKeys(t, 1, 2)
+}
+
+// clusterOfKeys is clusterOf with keys of the hosts from these seeds.
+func clusterOfKeys(t *testing.T, alpha, beta byte) func(*Options) {
+	t.Helper()
+	seeds := [2]byte{alpha, beta}
 	dir := t.TempDir()
 	text, err := cluster.New("lab")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n, host := range []string{"alpha", "beta"} {
-		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(n) + 1}, ed25519.SeedSize))
+		key := ed25519.NewKeyFromSeed(bytes.Repeat(seeds[n:n+1], ed25519.SeedSize))
 		h := cluster.Host{
 			Name: host, Keys: []ed25519.PublicKey{key.Public().(ed25519.PublicKey)},
 		}
