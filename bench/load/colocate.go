@@ -165,11 +165,22 @@ func colocationGoals() (all []comparison) {
 	run := s.name(nameWithRunBE, loads[0])
 	return append(all,
 		distance(run, s.name(nameAlone, loads[0]), 30*core.Microsecond),
-		comparison{run, nameWakeFloor, report.P50, report.Goal{}, quotient},
 		comparison{
 			s.name(nameLinux, loads[0]), run, report.P99, report.Goal{AtLeast: 5}, quotient,
 		},
 		distance(s.name(nameWithBE, seldom), s.name(nameAlone, seldom), 0))
+}
+
+// wakeShare is what a request takes longer beside an ordinary program, in wakes with nothing around
+// them.
+func wakeShare() combination {
+	run := services[0].name(nameWithRunBE, loads[0])
+	without := services[0].name(nameAlone, loads[0])
+	return combination{
+		fmt.Sprintf("(%s - %s):%s", run, without, nameWakeFloor), report.P50,
+		[]string{run, without, nameWakeFloor}, report.Goal{},
+		func(v []float64) float64 { return (v[0] - v[1]) / v[2] },
+	}
 }
 
 // distance compares the p50 of two rows by how far they are apart; 0: there is no goal.

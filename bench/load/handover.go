@@ -57,6 +57,7 @@ func coresSuite() suite {
 		{nameHandover, nameHandoverFloor, report.P99, report.Goal{AtMost: 4}, quotient},
 	}
 	s.comparisons = append(s.comparisons, colocationGoals()...)
+	s.combined = []combination{wakeShare()}
 	return s
 }
 

@@ -114,4 +114,11 @@ func TestCoresSuiteIsConsistent(t *testing.T) {
 			t.Errorf("%s:%s compares rows %d and %d", c.numerator, c.denominator, i, j)
 		}
 	}
+	for _, c := range s.combined {
+		for _, name := range c.rows {
+			if find(name) < 0 {
+				t.Errorf("%s is of a row %s", c.name, name)
+			}
+		}
+	}
 }
