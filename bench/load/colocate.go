@@ -178,7 +178,8 @@ func wakeShare() combination {
 	without := services[0].name(nameAlone, loads[0])
 	return combination{
 		fmt.Sprintf("(%s - %s):%s", run, without, nameWakeFloor), report.P50,
-		[]string{run, without, nameWakeFloor}, report.Goal{},
+		[]string{run, without, nameWakeFloor},
+		report.Goal{},
 		func(v []float64) float64 { return (v[0] - v[1]) / v[2] },
 	}
 }

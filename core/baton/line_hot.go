@@ -13,7 +13,7 @@ import (
 //	offset  8   began    i64   when the request in hand was begun; 0: between two
 //	offset 16   timer    i64   when the next timer is due; 0 or Never: none is
 //	offset 24   queued   i32   runnable tasks
-//	offset 28   beats    u32   raised as the worker's loop goes round
+//	offset 28   beats    u32   raised as the worker's loop goes round, and when it is woken
 //	offset 32   ack      u32   the word that it has taken up last
 //	offset 36   state    u32   a State
 //	offset 40   0 (24 bytes)

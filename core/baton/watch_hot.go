@@ -85,6 +85,10 @@ func (w *Watch) State() State {
 	return State(s)
 }
 
+// Beats is how often the worker's loop has gone round, and how often it was woken: when it changes,
+// the thread has run.
+func (w *Watch) Beats() uint32 { return w.line.beats.Load() }
+
 // Ack is the grant that the worker says that it took up last, as it is: only whether it is the
 // right one means anything.
 func (w *Watch) Ack() Word { return Word(w.line.ack.Load()) }

@@ -103,6 +103,7 @@ func (l *Loop) await(now core.Time) error {
 		s.Line.Become(baton.Waiting)
 		err := s.wait(w)
 		s.Line.Become(baton.Running)
+		s.Line.Beat()
 		if err != nil {
 			return err
 		}

@@ -95,22 +95,25 @@ type Scheduler struct {
 
 // seat is one core.
 type seat struct {
-	lender   baton.Lender
-	ownedAt  core.Time // when it was seen to be taken up
-	idleAt   core.Time
-	idle     bool
-	named    uint64 // places whose it was since then: they may have had it for a moment, unseen
-	last     int16  // who had it before the owner, by place
-	lastAt   core.Time
-	failed   int16 // who did not take it up, by place
-	failedAt core.Time
-	failedAs baton.State // what the worker said of itself
-	failures uint8       // times in a row
-	parked   bool        // the owner's worker parks, and that was seen
-	reason   policy.Reason
-	granted  bool // reason is that of the word
-	crossed  bool // ... and it took a wake across cores
-	grants   uint64
+	lender       baton.Lender
+	ownedAt      core.Time // when it was seen to be taken up
+	idleAt       core.Time
+	idle         bool
+	named        uint64 // places whose it was since then: they may have had it for a moment, unseen
+	last         int16  // who had it before the owner, by place
+	lastAt       core.Time
+	failed       int16 // who did not take it up, by place
+	failedAt     core.Time
+	failedBefore int16     // who failed here last, though it may be excused
+	beats        uint32    // of the worker, when it failed
+	failures     uint8     // times in a row
+	excused      uint8     // of these, how often it ran afterwards
+	parked       bool      // the owner's worker parks, and that was seen
+	stoodAt      core.Time // when it was last said that the owner's worker stands
+	reason       policy.Reason
+	granted      bool // reason is that of the word
+	crossed      bool // ... and it took a wake across cores
+	grants       uint64
 
 	occupant int16     // whose time it is, by place, or policy.None
 	since    core.Time // ... from then on
@@ -134,11 +137,23 @@ type Counters struct {
 	Detection Histogram // how long a grant's work had been seen to wait
 }
 
-// Stuck names a worker that keeps a core from passing on, whatever is done.
+// Stuck names a worker that does not do its part, whatever is done.
 type Stuck struct {
 	Core    int
 	Runtime *Runtime
+	Fault   Fault
 }
+
+// Fault is what a worker does not do.
+type Fault uint8
+
+// The faults.
+const (
+	Keeps  Fault = iota // the core is another's, and it does not pass it on
+	Stays               // the core is nobody's, and it does not sleep
+	Misses              // the core is its own, and it does not take it up
+	Stands              // ... and it has taken it up, and its loop does not go round; LC only
+)
 
 // New returns a Scheduler that lends nothing yet: every core is nobody's.
 func New(c Config) (*Scheduler, error) {
@@ -172,7 +187,8 @@ func New(c Config) (*Scheduler, error) {
 		s.seats[i] = seat{
 			lender: baton.NewLender(c.Deadlines, c.Page.Load(i)),
 			last:   policy.None, failed: policy.None, occupant: policy.None,
-			past: map[string]core.Time{},
+			failedBefore: policy.None,
+			past:         map[string]core.Time{},
 		}
 	}
 	return s, nil
@@ -190,6 +206,17 @@ func (s *Scheduler) SetOffline(now core.Time, core int, offline bool) {
 	if offline && s.seats[core].lender.Word().Owner() != baton.Nobody {
 		s.grant(now, core, baton.Nobody)
 	}
+	s.next = now
+}
+
+// Revoke takes a core from a runtime whose worker there is known not to run, though it has it.
+func (s *Scheduler) Revoke(now core.Time, core int, r *Runtime) {
+	k := &s.seats[core]
+	if s.runtimes[r.place] != r || k.lender.Word().Owner() != r.owner || !k.lender.Settled() {
+		return // it has lost it meanwhile
+	}
+	s.fail(now, core, r)
+	s.grant(now, core, baton.Nobody)
 	s.next = now
 }
 

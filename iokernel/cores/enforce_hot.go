@@ -106,8 +106,8 @@ func (s *Scheduler) settle(now core.Time, c int) {
 		r.sated = false // its timer may have made work for others
 	}
 	took := now - seat.lender.Since()
-	if seat.failed == seat.occupant { // another's taking it up proves nothing of who failed
-		seat.failed, seat.failures = policy.None, 0
+	if seat.failedBefore == seat.occupant { // another's taking it up proves nothing of who failed
+		seat.failed, seat.failedBefore = policy.None, policy.None
 	}
 	if seat.crossed {
 		s.counts.Woken.add(took)
@@ -159,33 +159,36 @@ func (s *Scheduler) demote(c int, o baton.Owner) {
 }
 
 // fail bars the owner of a core's word from that core for a while, twice as long each time: the
-// next attempt keeps the core from others, and the iokernel awake, until the second deadline. It is
-// lifted as soon as the worker says anything else of itself.
+// next attempt keeps the core from others, and the iokernel awake, until the second deadline. See
+// recovers.
 func (s *Scheduler) fail(now core.Time, c int, owner *Runtime) {
 	seat := &s.seats[c]
-	if seat.failed != int16(owner.place) {
-		seat.failures = 0
+	if seat.failedBefore != int16(owner.place) {
+		seat.failures, seat.excused = 0, 0
 	}
+	seat.failedBefore = int16(owner.place)
 	more := policy.FailedFor<<seat.failures - policy.FailedFor
 	seat.failed, seat.failedAt = int16(owner.place), now+more
 	seat.failures = min(seat.failures+1, mostFailures)
 	if !owner.guest {
-		seat.failedAs = owner.watches[c].State()
+		seat.beats = owner.watches[c].Beats()
 	}
 }
 
-// mostFailures bounds how long a core is not offered again: to 64 ms.
-const mostFailures = 6
+const (
+	mostFailures = 6 // bounds how long a core is not offered again: to 64 ms
+	mostExcuses  = 3 // ... and how often that is cut short, until it takes a core up
+)
 
-// recovers lifts the bar of a worker that does something again.
+// recovers lifts the bar of a worker that has run since, as one does that was stopped and goes on.
 func (s *Scheduler) recovers(c int) {
 	seat := &s.seats[c]
 	r := s.member(seat.failed)
-	if r == nil || r.guest || seat.failures < 2 {
+	if r == nil || r.guest || seat.failures < 2 || seat.excused >= mostExcuses {
 		return
 	}
-	if state := r.watches[c].State(); state != seat.failedAs && state != baton.Absent {
-		seat.failed, seat.failures = policy.None, 0
+	if w := &r.watches[c]; w.Beats() != seat.beats && w.State() == baton.Waiting {
+		seat.failed, seat.excused = policy.None, seat.excused+1
 	}
 }
 
@@ -202,11 +205,34 @@ func (s *Scheduler) report(now core.Time, c int) {
 		return
 	}
 	r.stuck++
-	if n := len(s.stuck); n < cap(s.stuck) && !slices.Contains(s.stuck, Stuck{c, r}) {
-		s.stuck = s.stuck[:n+1]
-		s.stuck[n] = Stuck{c, r}
-		if s.config.Notify != nil {
-			s.config.Notify()
-		}
+	switch seat.lender.Word().Owner() {
+	case r.owner:
+		s.tell(Stuck{c, r, Misses})
+	case baton.Nobody:
+		s.tell(Stuck{c, r, Stays})
+	default:
+		s.tell(Stuck{c, r, Keeps})
+	}
+}
+
+// tell has somebody look at a worker.
+func (s *Scheduler) tell(what Stuck) {
+	n := len(s.stuck)
+	if n == cap(s.stuck) || slices.Contains(s.stuck, what) {
+		return
+	}
+	s.stuck = s.stuck[:n+1]
+	s.stuck[n] = what
+	if s.config.Notify != nil {
+		s.config.Notify()
+	}
+}
+
+// stands has somebody look at an LC worker that has its core and goes round no more: it may
+// compute, which is its right, or be stopped. See Revoke.
+func (s *Scheduler) stands(now core.Time, c int, r *Runtime) {
+	if seat := &s.seats[c]; now-seat.stoodAt >= still {
+		seat.stoodAt = now
+		s.tell(Stuck{c, r, Stands})
 	}
 }

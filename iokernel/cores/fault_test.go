@@ -99,6 +99,39 @@ func TestSleepsBesideAStoppedWorker(t *testing.T) {
 	})
 }
 
+// An LC worker that has its core and goes round no more is named, and its core can be taken: then BE
+// works in between, and it has its core back when it goes on.
+func TestStandsOnItsOwnCore(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 1, p)
+		a, b := r.lc("a", 1), r.be("b")
+		a.send(1)
+		r.until(ms, "LC has the core", func() bool { return a.taken == 1 && a.on() == 1 })
+		a.workers[0].stopped = true
+		a.send(5)
+		r.until(still+10*ms, "it is named", func() bool { return r.notices == 1 })
+		if got, ok := r.s.NextStuck(); !ok || got != (Stuck{0, a.Runtime, Stands}) {
+			t.Fatalf("named: %+v, %v", got, ok)
+		}
+		r.run(50 * ms)
+		if b.on() != 0 || a.held != 1 { // it may compute
+			t.Errorf("BE is on %d cores before anybody has looked", b.on())
+		}
+		r.s.Revoke(r.now, 0, a.Runtime)
+		r.rings = true
+		r.run(10 * ms)
+		before := b.workers[0].worked
+		r.run(100 * ms)
+		if got := b.workers[0].worked - before; got < 100*ms/4 {
+			t.Errorf("BE worked %d us of 100,000", got/us)
+		}
+		a.workers[0].stopped = false
+		r.until(20*ms, "it takes its frames", func() bool { return a.taken == 6 })
+		r.s.Revoke(r.now, 0, b.Runtime) // no harm: who does not have it loses nothing
+		r.until(ms, "BE has the core back", func() bool { return b.on() == 1 })
+	})
+}
+
 // While LC works there is a pass per interval and no more.
 func TestPassesKeepToTheInterval(t *testing.T) {
 	each(t, func(t *testing.T, p Policy) {

@@ -119,6 +119,9 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 	if r.config.Class == policy.BestEffort {
 		return
 	}
+	if sight.Stood >= still {
+		s.stands(now, c, r)
+	}
 	if sight.Busy {
 		r.busy += min(now-s.last, s.config.Interval)
 	}

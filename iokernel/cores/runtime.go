@@ -137,7 +137,10 @@ func (s *Scheduler) Detach(now core.Time, r *Runtime) {
 			k.last = policy.None
 		}
 		if k.failed == int16(r.place) {
-			k.failed, k.failures = policy.None, 0
+			k.failed = policy.None
+		}
+		if k.failedBefore == int16(r.place) {
+			k.failedBefore = policy.None
 		}
 		k.named &^= 1 << r.place
 	}

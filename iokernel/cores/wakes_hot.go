@@ -44,7 +44,9 @@ func (s *Scheduler) part(now core.Time, r *Runtime, c int) {
 	if sight.State != baton.Absent {
 		at = sight.Timer
 	}
-	r.errand.want(c, at)
+	if sight.Ack != 0 { // else it has had no core yet, and has not said what it wants
+		r.errand.want(c, at)
+	}
 	r.errand.stay(c, sight.State == baton.Running)
 }
 

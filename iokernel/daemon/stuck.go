@@ -49,9 +49,22 @@ func (d *Daemon) watchStuck(ctx context.Context) {
 			}
 		})
 		for _, s := range list {
-			d.reportStuck(s)
+			if s.Fault != cores.Stands || d.revokeStopped(s) {
+				d.reportStuck(s)
+			}
 		}
 	}
+}
+
+// revokeStopped takes the core of a worker that stands because it is stopped: it might never go on.
+// From there the deadlines apply. One that computes keeps its core.
+func (d *Daemon) revokeStopped(s cores.Stuck) (stopped bool) {
+	w := d.lending.examine(s)
+	if !w.stopped() {
+		return false
+	}
+	d.loop.Do(func() { d.lending.scheduler.Revoke(d.clock.Now(), s.Core, s.Runtime) })
+	return true
 }
 
 // stuckWorker is what is known of a worker that was reported.
@@ -59,24 +72,33 @@ type stuckWorker struct {
 	cpu    int
 	thread int  // 0: not known
 	state  byte // as the kernel says; 0: not known
-	owner  bool // the core is its own by now, and it does not take it up
+	fault  cores.Fault
 }
 
 // starved reports whether the worker could run and the kernel runs others instead: at the lowest
-// priority that can last, and is not its fault.
-func (w *stuckWorker) starved() bool { return w.owner && w.state == 'R' }
+// priority that can last, and is not its fault. Where nobody waits for the core, it harms nobody.
+func (w *stuckWorker) starved() bool {
+	return w.state == 'R' && (w.fault == cores.Misses || w.fault == cores.Stays)
+}
+
+// stopped reports whether the worker does not run because somebody stopped it, or debugs it.
+func (w *stuckWorker) stopped() bool { return w.state == 'T' || w.state == 't' }
 
 func (w *stuckWorker) String() string {
-	if w.owner {
-		return fmt.Sprintf("its worker on CPU %d did not take the core up", w.cpu)
+	what := "did not pass the core on"
+	switch w.fault {
+	case cores.Misses:
+		what = "did not take the core up"
+	case cores.Stands:
+		what = "is stopped"
 	}
-	return fmt.Sprintf("its worker on CPU %d did not pass the core on", w.cpu)
+	return fmt.Sprintf("its worker on CPU %d %s", w.cpu, what)
 }
 
 // examine looks at a reported worker's thread.
 func (l *lending) examine(s cores.Stuck) stuckWorker {
 	o := s.Runtime.Owner()
-	w := stuckWorker{cpu: l.cpus[s.Core], owner: l.hands.page.Load(s.Core).Owner() == o}
+	w := stuckWorker{cpu: l.cpus[s.Core], fault: s.Fault}
 	if t, ok := l.hands.thread(s.Core, o); ok {
 		w.thread = t.ID()
 		if state, err := t.State(); err == nil {
@@ -94,7 +116,7 @@ func (d *Daemon) reportStuck(s cores.Stuck) {
 			continue
 		}
 		w, said := d.lending.examine(s), d.stuckLogOf(a.config.Name)
-		evicts := d.o.Config.Cores.EvictStuck && !a.cut && !w.starved()
+		evicts := d.o.Config.Cores.EvictStuck && !a.cut && !w.starved() && s.Fault != cores.Stands
 		suppressed, admitted := said.admit(time.Now())
 		log := d.log.With("runtime", a.config.Name, "pid", a.peer.PID, "uid", a.peer.UID, "cpu",
 			w.cpu, "thread", w.thread, "state", stateName(w.state), "suppressed", suppressed)
@@ -106,6 +128,8 @@ func (d *Daemon) reportStuck(s cores.Stuck) {
 				config.FormatTime(d.o.Config.Cores.StuckDeadline)))
 			log.Error("iokernel: runtime evicted", "reason", w.String())
 		case !admitted:
+		case s.Fault == cores.Stands:
+			log.Warn("iokernel: a worker is stopped, and loses its core")
 		case w.starved():
 			log.Warn("iokernel: a worker has a core and does not get to run: others have the CPU")
 		default:

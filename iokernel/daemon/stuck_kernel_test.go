@@ -12,6 +12,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/bench/lab"
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/iokernel/cores"
 )
 
 // evictTest is a deadline within which a thread that is not stopped gets to run, whatever else the
@@ -178,13 +179,15 @@ func TestStuckLog(t *testing.T) {
 	}
 }
 
-// Who could run and is not let is not to blame; nobody else is excused.
+// Who could run and is not let is not to blame, unless somebody waits for the core that it keeps.
 func TestWhoIsStarved(t *testing.T) {
 	for _, state := range []byte{'R', 'S', 'D', 'T', 'Z', 0} {
-		for _, own := range []bool{false, true} {
-			w := stuckWorker{cpu: 3, state: state, owner: own}
-			if got := w.starved(); got != (own && state == 'R') {
-				t.Errorf("state %q, its own core: %v: starved: %v", stateName(state), own, got)
+		for fault, excused := range map[cores.Fault]bool{
+			cores.Keeps: false, cores.Stays: true, cores.Misses: true,
+		} {
+			w := stuckWorker{cpu: 3, state: state, fault: fault}
+			if got := w.starved(); got != (excused && state == 'R') {
+				t.Errorf("state %q, %v: starved: %v", stateName(state), &w, got)
 			}
 		}
 	}
