@@ -71,8 +71,28 @@ func (o *benchOptions) addFlags(c *cobra.Command) {
 	f.BoolVar(&o.quick, "quick", false, "shorten --duration so that all fits into 90 s")
 	f.StringVar(&o.rows, "rows", "", "only rows whose \"name loop bytes\" matches `regexp`")
 	f.Uint64Var(&o.Seed, "seed", 0, "of the order of rows in each round; 0: some `number`")
-	f.StringVar(&o.json, "json", "", "write the report to this `file`, with all that was measured")
+	f.StringVar(&o.json, "json", "", "write the report to this `file`, or to standard output, "+
+		"with all that was measured")
+	f.Lookup("json").NoOptDefVal = standardOutput
 	f.StringVar(&o.html, "html", "", "write a page with the distributions drawn to this `file`")
+	c.Args = cobra.MaximumNArgs(1) // --json's
+	c.PreRunE = o.jsonFile
+}
+
+// standardOutput is what --json means without a file.
+const standardOutput = "-"
+
+// jsonFile reads --json, --json FILE and --json=FILE: a flag whose value may be missing leaves what
+// follows it to the arguments.
+func (o *benchOptions) jsonFile(c *cobra.Command, args []string) error {
+	if o.json != standardOutput {
+		return usage(c, cobra.NoArgs(c, args))
+	}
+	if o.json = ""; len(args) == 1 {
+		o.json = args[0]
+		return nil
+	}
+	return c.Flag("output").Value.Set("json")
 }
 
 const benchEpilogue = `
@@ -101,7 +121,6 @@ func benchLatencyCommand() *cobra.Command {
 		Example: `  sudo dunlin bench latency --quick
   sudo dunlin bench latency --json latency.json --html latency.html
   sudo dunlin bench latency --rows '^(floor|dunlin).* closed 64' --rounds 15`,
-		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, load.Latency) },
 	}
 	o.addFlags(c)
@@ -120,7 +139,6 @@ requests outstanding.
 ` + benchEpilogue,
 		Example: `  sudo dunlin bench throughput
   sudo dunlin bench throughput --window 64 -o json`,
-		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, load.Throughput) },
 	}
 	o.addFlags(c)

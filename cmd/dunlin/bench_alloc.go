@@ -58,36 +58,12 @@ It needs two CPUs, and no root. Exit codes: see dunlin --help; 0 also when a goa
 		Example: `  dunlin bench alloc --quick
   dunlin bench alloc --json alloc.json --html alloc.html
   dunlin bench alloc --rows '/(pair|larson)/' --rounds 15 -o json`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.jsonFile(c, args); err != nil {
-				return err
-			}
-			return o.runAlloc(c)
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return o.runAlloc(c) },
 	}
 	o.addFlags(c)
-	c.Flag("json").NoOptDefVal = standardOutput
-	c.Flag("json").Usage += "; without one, to standard output"
 	setDefaults(c, allocRounds, allocDuration)
 	c.Flag("quick").Usage = "fewer and shorter rounds, in half a minute"
 	return c
-}
-
-// standardOutput is what --json means without a file.
-const standardOutput = "-"
-
-// jsonFile reads --json, --json FILE and --json=FILE: a flag whose value may be missing leaves what
-// follows it to the arguments.
-func (o *benchOptions) jsonFile(c *cobra.Command, args []string) error {
-	if o.json != standardOutput {
-		return usage(c, cobra.NoArgs(c, args))
-	}
-	if o.json = ""; len(args) == 1 {
-		o.json = args[0]
-		return nil
-	}
-	return c.Flag("output").Value.Set("json")
 }
 
 // runAlloc is run for a suite without contestants of its own.

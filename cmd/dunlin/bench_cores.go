@@ -57,7 +57,6 @@ cores and on one core.
 		Example: `  sudo dunlin bench cores --html cores.html
   sudo dunlin bench cores --rows 'lc-.*/20 '
   dunlin bench cores --simulate`,
-		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if simulate {
 				return o.simulate(c)

@@ -36,7 +36,6 @@ gRPC-Go are built from bench/peers, a module of its own: run this in a clone of 
 ` + benchEpilogue,
 		Example: `  sudo dunlin bench rpc
   sudo dunlin bench rpc --rows '64' --json rpc.json --html rpc.html`,
-		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, load.RPC) },
 	}
 	o.addFlags(c)
