@@ -30,6 +30,7 @@ type talker struct {
 	t     *testing.T
 	s     *sessions.Sessions
 	peer  transport.SessionID // the session that came up last
+	last  transport.SessionID // the session of the last call
 	up    chan transport.SessionID
 	down  chan transport.Cause
 	ended chan transport.Event // Data copied
@@ -62,7 +63,7 @@ func newTalker(t *testing.T, a attach.Options, o sessions.Options) *talker {
 	t.Helper()
 	rt := openRuntime(t, a)
 	k := &talker{
-		t: t, up: make(chan transport.SessionID, 4), down: make(chan transport.Cause, 4),
+		t: t, up: make(chan transport.SessionID, 64), down: make(chan transport.Cause, 64),
 		ended: make(chan transport.Event, 4),
 	}
 	o.Transport.DeadAfter = sessionPatience
@@ -110,11 +111,16 @@ func (k *talker) connect(p transport.Peer) (id transport.SessionID) {
 	return id
 }
 
-// call wants data back.
+// call wants data back; session 0 is the one that came up last.
 func (k *talker) call(id transport.SessionID, data []byte) {
 	k.t.Helper()
 	k.do(func(now core.Time, e *transport.Endpoint) error {
-		o := transport.Order{Session: id, Deadline: now + sessionPatience, Header: []byte("h")}
+		if k.last = id; id == 0 {
+			k.last = k.peer
+		}
+		o := transport.Order{
+			Session: k.last, Deadline: now + sessionPatience, Header: []byte("h"),
+		}
 		_, err := e.Call(now, o, data)
 		return err
 	})
@@ -245,6 +251,43 @@ func talk(t *testing.T, a, b *talker, path transport.Path, longest int) {
 	a.do(func(now core.Time, e *transport.Endpoint) error { return e.Close(now, id) })
 	for _, k := range []*talker{a, b} {
 		take(t, "end of the session", k.down)
+	}
+}
+
+// TestSessionsRenewThemselves: without anybody's doing a session has a successor with fresh keys when
+// it is old, at both ends, again and again. Calls of either end never fail for it, and the old sessions
+// end when they are quiet.
+func TestSessionsRenewThemselves(t *testing.T) {
+	const renewals = 3
+	l := newLab(t, lab.PairOptions{})
+	var ends [2]*talker
+	for side, d := range hosts(t, l, false, false) {
+		ends[side] = newTalker(t, attach.Options{Name: "echo", Socket: d.Socket()},
+			sessions.Options{Transport: transport.Config{RenewAfter: core.Second / 4}})
+	}
+	a, b := ends[0], ends[1]
+	last := a.connect(transport.Peer{Path: paths(l)["raw"], Key: b.s.Key()})
+	take(t, "session at the peer", b.up)
+	begun := time.Now()
+	for seen := 0; seen < renewals; {
+		if time.Since(begun) > time.Duration(2*sessionPatience) {
+			t.Fatalf("%d renewals within %v", seen, time.Since(begun))
+		}
+		for side, k := range ends {
+			k.call(0, []byte("again and again"))
+			if side == 0 && k.last != last {
+				last = k.last
+				seen++
+			}
+		}
+	}
+	for _, k := range ends {
+		for range renewals - 1 {
+			if cause := take(t, "end of an old session", k.down); cause != transport.CauseReplaced {
+				t.Errorf("an old session ended for cause %v", cause)
+			}
+		}
+		k.do(func(_ core.Time, e *transport.Endpoint) error { return e.Audit() })
 	}
 }
 
