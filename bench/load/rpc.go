@@ -18,6 +18,7 @@ import (
 //	bulk/9000             remote writes at that MTU, in B/s that have been written
 //	floor/bulk/9000       frames of that size between two AF_XDP sockets
 //	aead/bulk/9000        sealing frames of that size
+//	goodput/1             bulk at MTU 1500 through the wire box, which loses 1 % of the frames
 //	rpc/64/beside-bulk    calls in the session in which remote writes fill the link
 const (
 	nameRPC      = "rpc/64/encrypted"
@@ -49,10 +50,10 @@ const (
 // RPC measures calls and remote writes between two runtimes, encrypted and not, beside the raw
 // socket, the cipher, TCP, QUIC and gRPC.
 func RPC(ctx context.Context, o Options) (*Session, error) {
-	return bench(ctx, o, rpcSuite(o.Window))
+	return bench(ctx, o, rpcSuite(o.Rate, o.Window))
 }
 
-func rpcSuite(window int) suite {
+func rpcSuite(rate uint64, window int) suite {
 	s := suite{name: "rpc"}
 	add := func(name string, l report.Loop, bytes, window int) {
 		unit := report.Nanoseconds
@@ -62,9 +63,11 @@ func rpcSuite(window int) suite {
 		case report.Window:
 			unit = report.Frames
 		}
-		s.rows = append(s.rows, wanted{window: window, key: report.Key{
-			Name: name, Loop: l, Bytes: bytes, Unit: unit,
-		}})
+		k := report.Key{Name: name, Loop: l, Bytes: bytes, Unit: unit}
+		if l == report.Open {
+			k.Rate = rate
+		}
+		s.rows = append(s.rows, wanted{window: window, key: k})
 	}
 	for _, name := range []string{
 		nameFloor, nameAEAD, nameRPC, namePlain, nameRPCMed, nameRPCTCP, nameQUIC, nameGRPC,
@@ -76,12 +79,16 @@ func rpcSuite(window int) suite {
 		add(name, report.Closed, longCall, 0)
 	}
 	for _, name := range []string{nameRPC, namePlain} {
+		add(name, report.Open, smallCall, 0)
 		add(name, report.Window, smallCall, window)
 	}
 	for _, name := range []string{nameBulk, nameBulkLow, nameBulkBare, nameAEADBulk} {
 		add(name, report.Stream, jumboMTU, 0)
 	}
 	add(nameBulk1500, report.Stream, plainMTU, 0)
+	for _, l := range losses {
+		add(l.name, report.Stream, plainMTU, 0)
+	}
 
 	none := report.Goal{}
 	s.comparisons = []comparison{
@@ -92,7 +99,17 @@ func rpcSuite(window int) suite {
 		{nameQUIC, nameRPC, report.P50, none, quotient},
 		{nameBulkLow, nameBulkBare, report.P50, report.Goal{AtLeast: 0.8}, quotient},
 	}
-	s.combined = []combination{
+	for _, l := range losses[1:] {
+		s.comparisons = append(s.comparisons,
+			comparison{l.name, losses[0].name, report.P50, none, quotient})
+	}
+	s.combined = rpcCombined()
+	return s
+}
+
+// rpcCombined compares with what several rows say together.
+func rpcCombined() []combination {
+	return []combination{
 		{
 			fmt.Sprintf("%s:(%s + %s)", nameRPC, namePlain, nameAEAD), report.P50,
 			[]string{nameRPC, namePlain, nameAEAD},
@@ -115,7 +132,6 @@ func rpcSuite(window int) suite {
 			},
 		},
 	}
-	return s
 }
 
 // combination compares more than two rows.

@@ -33,11 +33,13 @@ type rpcClient struct {
 	got     [burst]uint64
 	count   int // of got
 
+	cable   *cable // nil: the ends are joined
 	writing bool   // keep writes under way
 	flying  int    // writes
 	written uint64 // bytes that are in place
 	failed  uint64 // writes
 	source  []byte
+	piece   int // bytes of a write, at most writeBytes
 }
 
 // tagRegion marks the call that asks for the region, tagWrite a write.
@@ -46,7 +48,7 @@ const tagRegion = Damaged - 1
 func newRPCClient(end portEnd, from, to wire.MAC, mtu int, who handshake.Config, key identity.Key,
 ) (*rpcClient, error) {
 	c := &rpcClient{end: end, peer: transport.Peer{Path: transport.RawPath(from, to), Key: key}}
-	c.source = make([]byte, writeBytes)
+	c.source, c.piece = make([]byte, writeBytes), writeBytes
 	for i := range c.source {
 		c.source[i] = byte(i * 7)
 	}
@@ -85,7 +87,7 @@ func (c *rpcClient) handle(now core.Time, ev transport.Event) {
 			c.failed++
 			return
 		}
-		c.written += writeBytes
+		c.written += uint64(c.piece)
 		c.write(now, ev.Tag)
 	}
 }
@@ -114,7 +116,7 @@ func (c *rpcClient) write(now core.Time, place uint64) {
 	}
 	o := transport.Order{Session: c.session, Deadline: now + bulkPatience, Tag: place}
 	t := transport.Target{Region: c.region, Offset: place * writeBytes, Stable: true}
-	if _, err := c.endpoint.Write(now, o, t, c.source); err == nil {
+	if _, err := c.endpoint.Write(now, o, t, c.source[:c.piece]); err == nil {
 		c.flying++
 	}
 }
@@ -160,6 +162,9 @@ func (c *rpcClient) Recv(dst []uint64) int {
 }
 
 func (c *rpcClient) poll() {
+	if c.cable != nil {
+		c.cable.turn(c.now)
+	}
 	c.worker.Poll(c.now)
 	c.courier.Poll(c.now)
 }

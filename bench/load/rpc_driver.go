@@ -43,6 +43,14 @@ func (d *rpcDriver) run(ctx context.Context, p Plan) (Result, error) {
 
 // write counts the bytes that are in place at the server within the measured time.
 func (d *rpcDriver) write(ctx context.Context, p Plan) (Result, error) {
+	r, err := d.measure(ctx, p)
+	d.client.endBulk(d.turner)
+	r.Faults.Lost = d.client.failed
+	return r, err
+}
+
+// measure begins writes, and leaves them under way.
+func (d *rpcDriver) measure(ctx context.Context, p Plan) (Result, error) {
 	c := d.client
 	if c.region == 0 {
 		return Result{}, fmt.Errorf("load: the server gives no memory to write to")
@@ -51,10 +59,7 @@ func (d *rpcDriver) write(ctx context.Context, p Plan) (Result, error) {
 	d.turner.await(p.Warmup, func() bool { return ctx.Err() != nil })
 	begun, before := c.now, c.written
 	d.turner.await(p.Measure, func() bool { return ctx.Err() != nil })
-	r := Result{Replies: c.written - before, Elapsed: c.now - begun}
-	c.endBulk(d.turner)
-	r.Faults.Lost = c.failed
-	return r, ctx.Err()
+	return Result{Replies: c.written - before, Elapsed: c.now - begun}, ctx.Err()
 }
 
 // turner is the thread of a client. What do is given has the client's time; await polls the client

@@ -5,6 +5,7 @@ import (
 	"github.com/dunlin-io/dunlin/bench/report"
 	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/iokernel/config"
+	"github.com/dunlin-io/dunlin/iokernel/daemon"
 )
 
 // rpcKind is a pair of runtimes that talk in one way.
@@ -42,6 +43,7 @@ func rpcFamilies() (all []family) {
 	}
 	return append(all, family{[]string{nameAEAD, nameAEADBulk}, upAEAD},
 		family{[]string{nameBulkBare}, upBulkFloor},
+		family{lossNames(), upLosses},
 		family{[]string{nameRPCTCP}, upRPCTCP},
 		family{[]string{nameGRPC}, upOther(nameGRPC, "grpc")},
 		family{[]string{nameQUIC}, upOther(nameQUIC, "quic")})
@@ -53,9 +55,22 @@ func (k rpcKind) up(s *site) ([]*entrant, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.makeTrust()
+	client, server, d, err := k.talk(s, p)
 	if err != nil {
 		return nil, err
+	}
+	var by turner = bareTurner{s.thread, pin.NewClock(), client}
+	if k.mediated && s.cpus.iokernel == s.cpus.generator {
+		by = hostTurner{d.Loop(), d.Host(), pin.NewClock(), client}
+	}
+	return k.entrants(s, client, server, by), nil
+}
+
+// talk starts the iokernel and the server at end B of a pair, and makes the client at end A.
+func (k rpcKind) talk(s *site, p *lab.Pair) (*rpcClient, *child, *daemon.Daemon, error) {
+	t, err := s.makeTrust()
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	c := s.iokernelConfig(p)
 	t.configure(&c)
@@ -65,28 +80,25 @@ func (k rpcKind) up(s *site) ([]*entrant, error) {
 	}
 	d, err := s.startIokernel(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	server, err := s.peer(peer{
 		Kind: peerTalk, Socket: c.Control.Socket, Insecure: k.insecure, MTU: k.mtu,
 		Direct: !k.mediated,
 	}, birth{name: k.pair + " server", cpu: s.cpus.server, uid: nobody, input: true})
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	key, err := readKey(server)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	client, err := s.newRPCClient(p, k.mtu, k.insecure, key)
-	if err != nil {
-		return nil, err
-	}
-	var by turner = bareTurner{s.thread, pin.NewClock(), client}
-	if k.mediated && s.cpus.iokernel == s.cpus.generator {
-		by = hostTurner{d.Loop(), d.Host(), pin.NewClock(), client}
-	}
-	var all []*entrant
+	return client, server, d, err
+}
+
+// entrants are what a pair can be asked for.
+func (k rpcKind) entrants(s *site, client *rpcClient, server *child, by turner) (all []*entrant) {
 	add := func(name string, beside bool, loops ...report.Loop) {
 		d := &rpcDriver{
 			turner: by, client: client, generator: NewGenerator(client, s.o.samples()),
@@ -107,7 +119,7 @@ func (k rpcKind) up(s *site) ([]*entrant, error) {
 	if k.bulk != "" {
 		add(k.bulk, false, report.Stream, report.Closed) // the latter to see that it answers
 	}
-	return all, nil
+	return all
 }
 
 // pairOf is a pair of another MTU than 1500.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/dunlin-io/dunlin/core"
@@ -9,7 +10,7 @@ import (
 // Every row of calls that needs nothing but this package, once; and the ratios of those there are.
 func TestCallsAreAnswered(t *testing.T) {
 	needMachine(t)
-	o := kernelOptions("^(floor/raw|aead|rpc|tcp)")
+	o := kernelOptions("^(floor/raw|aead|rpc|tcp|goodput)")
 	// Long enough that a machine busy with other tests runs everybody in it.
 	o.Rounds, o.Measure = 1, 50*core.Millisecond
 	s, err := RPC(t.Context(), o)
@@ -18,17 +19,25 @@ func TestCallsAreAnswered(t *testing.T) {
 	}
 	left(t)
 	r := s.Report
-	if len(r.Rows) != 12 {
+	if len(r.Rows) != 19 {
 		t.Errorf("%d rows", len(r.Rows))
 	}
 	for _, row := range r.Rows {
-		if row.Count == 0 || row.P50 <= 0 || row.Corrupt > 0 || row.Duplicate > 0 {
+		// Where frames are lost and others have the CPU, so short a time may see no write end.
+		slow := row.P50 <= 0 && !strings.HasPrefix(row.Name, "goodput/")
+		if row.Count == 0 || slow || row.Corrupt > 0 || row.Duplicate > 0 {
 			t.Errorf("row %s: %d replies, p50 %v, faults %+v", row.Name, row.Count, row.P50,
 				row.Faults)
 		}
 	}
-	if len(r.Ratios) != 4 {
-		t.Errorf("%d ratios: %+v", len(r.Ratios), r.Ratios)
+	ratios := 0
+	for _, ratio := range r.Ratios {
+		if !strings.HasPrefix(ratio.Name, "goodput/") {
+			ratios++
+		}
+	}
+	if ratios != 4 {
+		t.Errorf("%d ratios: %+v", ratios, r.Ratios)
 	}
 }
 

@@ -30,6 +30,7 @@ const (
 func rpcConfig(mtu int) transport.Config {
 	return transport.Config{
 		MTU: mtu, DeadAfter: rpcDeadAfter, KeepAlive: rpcDeadAfter, Outstanding: MaxWindow,
+		RenewAfter: rpcDeadAfter,
 	}
 }
 

@@ -135,10 +135,13 @@ const firstSubnet = 10
 
 // pair makes the veth pair of a family, with one queue and permanent neighbours, so that nothing is
 // on it but requests and replies.
-func (s *site) pair(name string) (*lab.Pair, error) {
+func (s *site) pair(name string, bare ...lab.Side) (*lab.Pair, error) {
 	o := lab.PairOptions{
 		Names: [2]string{name + "-a", name + "-b"}, Subnet: firstSubnet + s.pairs,
 		NoIPv6: true, Neighbours: true, MTU: s.mtu,
+	}
+	for _, side := range bare {
+		o.Bare[side] = true
 	}
 	s.pairs++
 	if s.lab != nil {

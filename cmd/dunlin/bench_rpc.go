@@ -28,6 +28,7 @@ func benchRPCCommand() *cobra.Command {
   bulk/9000            remote writes of 256 KiB, in bytes per second that are in place; MTU 9000
   bulk/9000/insecure   the same without encryption
   bulk/1500            encrypted, MTU 1500
+  goodput/0 to 30      bulk/1500 through a box that loses so many percent of the frames
   floor/bulk/9000      frames of that size from one AF_XDP socket to another
   aead/bulk/9000       sealing such frames, one CPU
 
@@ -39,6 +40,7 @@ gRPC-Go are built from bench/peers, a module of its own: run this in a clone of 
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c, load.RPC) },
 	}
 	o.addFlags(c)
+	c.Flags().Uint64Var(&o.Rate, "rate", benchRate, "`calls` per second of the open loops")
 	c.Flags().IntVar(&o.Window, "window", rpcWindow, "`calls` outstanding in the rows of a window")
 	c.Flags().StringVar(&o.hgrm, "hgrm", "", "write a percentile file for each row into `dir`")
 	return c

@@ -70,7 +70,7 @@ func (e *Endpoint) order(now core.Time, o *Order, k recordKind, data []byte, kee
 	switch {
 	case l == nil:
 		return nil, nil, ErrLane
-	case s.drainOwn || s.drainHis:
+	case s.drainOwn || s.drainHis || s.retired:
 		return nil, nil, ErrDraining
 	case s.ready && cost(k, len(o.Header)+len(data)) > s.most:
 		return nil, nil, ErrTooLong // the peer never grants so much at once

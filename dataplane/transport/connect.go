@@ -18,28 +18,44 @@ type Peer struct {
 // Connect begins a session. EventUp follows, or EventDown when none comes about; calls may be made
 // at once and wait for it.
 func (e *Endpoint) Connect(now core.Time, p Peer) (SessionID, error) {
-	s, err := e.newSession(p.Path, p.Key)
+	s, err := e.connect(now, p, nil)
 	if err != nil {
 		return 0, fmt.Errorf("transport: connect: %w", err)
 	}
-	if s.attempt, err = e.hs.Start(now, handshake.Addr(p.Path), p.Key, e.params(s)); err != nil {
-		s.over()
-		return 0, fmt.Errorf("transport: connect: %w", err)
-	}
 	s.ours = true
-	e.pump(now)
 	return s.id, nil
+}
+
+// connect begins a handshake, to succeed another session or, with nil, for itself.
+func (e *Endpoint) connect(now core.Time, p Peer, old *session) (*session, error) {
+	s, err := e.newSession(p.Path, p.Key)
+	if err != nil {
+		return nil, err
+	}
+	params := e.params(s)
+	if old != nil {
+		s.renews = old.id
+		binary.BigEndian.PutUint32(params.Opaque[opaqueRenews:], old.peer)
+	}
+	if s.attempt, err = e.hs.Start(now, handshake.Addr(p.Path), p.Key, params); err != nil {
+		s.over()
+		return nil, err
+	}
+	e.pump(now)
+	return s, nil
 }
 
 // params are what we tell a peer about our end.
 func (e *Endpoint) params(s *session) handshake.Params {
 	p := handshake.Params{Session: s.number, MTU: uint16(e.mtu), Lanes: uint8(e.lanes)}
-	binary.BigEndian.PutUint64(p.Opaque[:8], e.laneCredit)
+	binary.BigEndian.PutUint64(p.Opaque[opaqueCredit:], e.laneCredit)
 	return p
 }
 
 // creditOf is what the peer grants each lane at the start.
-func creditOf(p *handshake.Params) uint64 { return binary.BigEndian.Uint64(p.Opaque[:8]) }
+func creditOf(p *handshake.Params) uint64 {
+	return binary.BigEndian.Uint64(p.Opaque[opaqueCredit:])
+}
 
 // NextJob is the next piece of a handshake's arithmetic, or nil: up to 0.2 ms, for another
 // goroutine. Call its Run there, then JobDone with it here.

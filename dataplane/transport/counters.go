@@ -20,6 +20,7 @@ type Counters struct {
 	CreditProbes uint64
 	BlackHoles   uint64 // paths that were found to carry less than before
 	Rekeys       uint64
+	Renewals     uint64 // handshakes begun to renew a session
 	OldKeys      uint64 // authentic frames that came after those of a newer key
 	Dead         uint64 // peers that did not answer
 	HintsSent    uint64

@@ -33,6 +33,9 @@ type Config struct {
 	// DeadAfter is how long a peer may leave frames unacknowledged before the session is over.
 	// KeepAlive is how long it may be silent before it is asked for a sign of life.
 	DeadAfter, KeepAlive core.Time
+	// RenewAfter is how old a session that was begun here gets before a fresh handshake makes its
+	// successor; EventUp names both. 0: seal.MaxAge.
+	RenewAfter core.Time
 	// PeerBytes bounds the buffers for what arrives from one peer and is not yet taken, and those
 	// for what is not yet acknowledged by it. MemoryBytes bounds each for all peers.
 	PeerBytes, MemoryBytes int
@@ -51,6 +54,7 @@ type Endpoint struct {
 	lanes       int
 	deadAfter   core.Time
 	keepAlive   core.Time
+	renewAfter  core.Time
 	peerBytes   int
 	laneCredit  uint64
 	outstanding int
@@ -112,8 +116,8 @@ func New(c Config) (*Endpoint, error) {
 		hs: hs, random: c.Handshake.Random, mtu: c.MTU, lanes: c.Lanes,
 		deadAfter: c.DeadAfter, keepAlive: c.KeepAlive, peerBytes: c.PeerBytes,
 		laneCredit: uint64(c.PeerBytes / c.Lanes), outstanding: c.Outstanding,
-		keyFrames: c.KeyFrames,
-		sessions:  make([]*session, 1), gens: make([]uint64, 1),
+		keyFrames: c.KeyFrames, renewAfter: c.RenewAfter,
+		sessions: make([]*session, 1), gens: make([]uint64, 1),
 		bulk:  lanes{bulk: true},
 		in:    memory[byte]{least: minBufferShift, width: 1, limit: c.MemoryBytes},
 		out:   memory[byte]{least: minBufferShift, width: 1, limit: c.MemoryBytes},
@@ -134,6 +138,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.KeepAlive == 0 {
 		c.KeepAlive = keepAlive
+	}
+	if c.RenewAfter == 0 {
+		c.RenewAfter = seal.MaxAge
 	}
 	if c.PeerBytes == 0 {
 		c.PeerBytes = max(defaultPeerBytes, c.Lanes*MaxMessageBytes)

@@ -72,11 +72,14 @@ type Event struct {
 	Cause   Cause
 	Lane    uint8
 	Session SessionID
-	Request RequestID
-	Call    CallID
-	Write   WriteID
-	Route   uint64
-	Tag     uint64 // as given to Call, Send or Write
+	// Replaces is, with EventUp, the session that this one succeeds with fresh keys, 0 if none:
+	// what is under way in that one ends there, everything new belongs into this one.
+	Replaces SessionID
+	Request  RequestID
+	Call     CallID
+	Write    WriteID
+	Route    uint64
+	Tag      uint64 // as given to Call, Send or Write
 	// Deadline is when the caller gives up, on this host's clock.
 	Deadline core.Time
 	Header   []byte // of the layer above, at most MaxHeaderBytes

@@ -42,6 +42,10 @@ type session struct {
 	up       bool // EventUp went out
 	drainOwn bool
 	drainHis bool
+	renewAt  core.Time // of the next attempt to renew it, Never if that is the peer's to do
+	renewal  SessionID // the attempt
+	renews   SessionID // whom it is to succeed
+	retired  bool      // succeeded: takes no new calls
 	cause    Cause
 	held     int    // bytes of inbound buffers
 	kept     int    // bytes of outbound buffers
@@ -50,7 +54,7 @@ type session struct {
 	mtu      mtu
 	heard    core.Time // last authentic frame
 	bye      int       // closes still to send
-	until    core.Time // end of lingering, or of waiting for the first frame
+	until    core.Time // end of lingering, of being retired, or of waiting for the first frame
 	writes   *outbound // in the order issued
 	lastW    *outbound
 	timer    timer
@@ -84,11 +88,14 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 		l.limit = s.most
 		l.congestion.start(s.mtu.frame)
 	}
+	s.renewAt = core.Never
 	if initiator {
+		s.renewAt = now + e.renewAfter
 		s.lanes[0].ping = true // the peer waits for the first frame
 		s.confirm(now)
 		return
 	}
+	s.succeeds(renewsOf(p))
 	s.until = now + handshake.ConfirmWithin
 	e.timers.advance(&s.timer, s.until)
 }
@@ -96,21 +103,30 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 // confirm is called when the peer has shown that it has the keys too.
 func (s *session) confirm(now core.Time) {
 	s.up, s.ready = true, true
-	s.e.replace(now, s)
-	s.event(EventUp, CauseNone)
-	s.e.timers.advance(&s.timer, now+s.e.keepAlive)
+	old := s.e.replace(now, s)
+	var q queued
+	q.ev.Kind, q.ev.Session, q.ev.Replaces = EventUp, s.id, old
+	s.e.events.push(q)
+	s.e.timers.advance(&s.timer, min(now+s.e.keepAlive, s.renewAt))
 	for _, l := range s.lanes {
 		l.schedule(now)
 	}
 }
 
-// replace ends the other sessions with the same peer.
-func (e *Endpoint) replace(now core.Time, by *session) {
+// replace ends the other sessions with the same peer, and retires the one that is renewed.
+func (e *Endpoint) replace(now core.Time, by *session) (renewed SessionID) {
 	for _, s := range e.sessions {
-		if s != nil && s != by && s.key == by.key && s.state == sessionOpen && s.up {
-			s.end(now, CauseReplaced, 0)
+		if s == nil || s == by || s.key != by.key || s.state != sessionOpen || !s.up {
+			continue
 		}
+		if s.id == by.renews && !s.retired {
+			s.retire(now)
+			renewed = s.id
+			continue
+		}
+		s.end(now, CauseReplaced, 0)
 	}
+	return renewed
 }
 
 func (s *session) event(k EventKind, c Cause) {
@@ -153,6 +169,7 @@ func (s *session) end(now core.Time, cause Cause, bye int) {
 	}
 	s.cause = cause
 	s.state = sessionClosing
+	s.dropRenewal(now)
 	for _, l := range s.lanes {
 		l.concludeAll(cause)
 		l.lost[0].clear()
@@ -239,9 +256,12 @@ func (s *session) onTimer(now core.Time) {
 		}
 		next = min(next, l.stuck+s.e.deadAfter)
 	}
+	if next = min(next, s.renewStep(now)); s.state != sessionOpen {
+		return
+	}
 	if quiet := s.heard + s.e.keepAlive; now < quiet {
 		next = min(next, quiet)
-	} else if next = min(next, now+s.e.keepAlive); !expecting {
+	} else if next = min(next, now+s.e.keepAlive); !expecting && !s.retired {
 		s.lanes[0].ping = true
 		s.lanes[0].schedule(now)
 	}

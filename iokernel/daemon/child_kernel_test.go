@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -56,6 +57,10 @@ func play(role, socket, name string, direct bool, args []string) error {
 		return playLiar(socket, name, args[0], args[1])
 	case "hostile":
 		return playHostile(socket, name, args[0], args[1:])
+	case "server":
+		return playServer(socket, name)
+	case "caller":
+		return playCaller(socket, name, args)
 	}
 	return fmt.Errorf("no role %s", role)
 }
@@ -76,6 +81,7 @@ func playEcho(socket, name string, direct bool, port uint16) error {
 type child struct {
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
+	input io.WriteCloser
 }
 
 // startChild starts a role as nobody and waits until it says that it is ready. What is left of it
@@ -92,10 +98,14 @@ func startChild(t *testing.T, role, socket, name, mode string, args ...string) *
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &child{cmd: cmd, lines: bufio.NewScanner(out)}
+	c := &child{cmd: cmd, lines: bufio.NewScanner(out), input: in}
 	t.Cleanup(func() { c.kill() })
 	if line := c.line(); line != ready {
 		t.Fatalf("%s as %s: %s", role, name, line)

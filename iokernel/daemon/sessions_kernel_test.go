@@ -22,7 +22,7 @@ import (
 const sessionPatience = 30 * core.Second
 
 // mediatedBytes is a long call behind iokernels: both of them and both runtimes share two CPUs here,
-// and delays of milliseconds by the scheduler look like a queue to the congestion control.
+// so that one of 8 MiB takes seconds, and is made over raw frames alone.
 const mediatedBytes = 256 << 10
 
 // talker is a runtime with sessions: it echoes calls and keeps how its own calls and writes ended.
@@ -30,6 +30,7 @@ type talker struct {
 	t     *testing.T
 	s     *sessions.Sessions
 	peer  transport.SessionID // the session that came up last
+	last  transport.SessionID // the session of the last call
 	up    chan transport.SessionID
 	down  chan transport.Cause
 	ended chan transport.Event // Data copied
@@ -62,7 +63,7 @@ func newTalker(t *testing.T, a attach.Options, o sessions.Options) *talker {
 	t.Helper()
 	rt := openRuntime(t, a)
 	k := &talker{
-		t: t, up: make(chan transport.SessionID, 4), down: make(chan transport.Cause, 4),
+		t: t, up: make(chan transport.SessionID, 64), down: make(chan transport.Cause, 64),
 		ended: make(chan transport.Event, 4),
 	}
 	o.Transport.DeadAfter = sessionPatience
@@ -110,11 +111,16 @@ func (k *talker) connect(p transport.Peer) (id transport.SessionID) {
 	return id
 }
 
-// call wants data back.
+// call wants data back; session 0 is the one that came up last.
 func (k *talker) call(id transport.SessionID, data []byte) {
 	k.t.Helper()
 	k.do(func(now core.Time, e *transport.Endpoint) error {
-		o := transport.Order{Session: id, Deadline: now + sessionPatience, Header: []byte("h")}
+		if k.last = id; id == 0 {
+			k.last = k.peer
+		}
+		o := transport.Order{
+			Session: k.last, Deadline: now + sessionPatience, Header: []byte("h"),
+		}
 		_, err := e.Call(now, o, data)
 		return err
 	})
@@ -127,15 +133,16 @@ func (k *talker) call(id transport.SessionID, data []byte) {
 
 // hosts are an iokernel at each end of a pair, of hosts alpha (A) and beta (B) of one cluster. If
 // alpha is a stranger, it calls itself so, but beta's cluster file has another key for that name.
-func hosts(t *testing.T, l *lab.Lab, direct, stranger bool) (sockets [2]string) {
+func hosts(t *testing.T, l *lab.Lab, direct, stranger bool) (ends [2]*Daemon) {
 	t.Helper()
 	configure := [2]func(*Options){clusterOf(t), clusterOf(t)}
 	if stranger {
 		configure[lab.A] = clusterOfKeys(t, 77, 2)
 	}
 	for side, host := range []string{"alpha", "beta"} {
-		d := startDaemon(t, l, func(o *Options) {
+		ends[side] = startDaemon(t, l, func(o *Options) {
 			configure[side](o)
+			forNobody(t, o)
 			c := &o.Config
 			c.Interface = l.End(lab.Side(side)).Name
 			o.Inside = func(f func() error) error { return l.In(lab.Side(side), f) }
@@ -148,9 +155,8 @@ func hosts(t *testing.T, l *lab.Lab, direct, stranger bool) (sockets [2]string) 
 				c.Runtimes[0].AllowDirect, c.Runtimes[0].Queue = true, 0
 			}
 		})
-		sockets[side] = d.Socket()
 	}
-	return sockets
+	return ends
 }
 
 // paths are raw frames, and UDP over both IP versions, from A to B.
@@ -173,23 +179,26 @@ func TestRuntimesTalk(t *testing.T) {
 		name    string
 		direct  bool
 		mtu     int
-		longest int // bytes of a call
+		longest int // bytes of a call, but over raw frames
 	}{
 		{"mediated", false, 1500, mediatedBytes},
 		{"direct", true, 1500, transport.MaxMessageBytes},
-		{"jumbo", false, 9000, mediatedBytes},
+		{"jumbo", false, 9000, transport.MaxMessageBytes},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t, lab.PairOptions{MTU: c.mtu})
-			sockets := hosts(t, l, c.direct, false)
 			var ends [2]*talker
-			for side, socket := range sockets {
+			for side, d := range hosts(t, l, c.direct, false) {
 				ends[side] = newTalker(t, attach.Options{
-					Name: "echo", Socket: socket, Direct: c.direct,
+					Name: "echo", Socket: d.Socket(), Direct: c.direct,
 				}, sessions.Options{UDP: echoPort})
 			}
 			for name, path := range paths(l) {
-				t.Run(name, func(t *testing.T) { talk(t, ends[0], ends[1], path, c.longest) })
+				longest := c.longest
+				if !path.UDP {
+					longest = transport.MaxMessageBytes
+				}
+				t.Run(name, func(t *testing.T) { talk(t, ends[0], ends[1], path, longest) })
 			}
 		})
 	}
@@ -245,13 +254,50 @@ func talk(t *testing.T, a, b *talker, path transport.Path, longest int) {
 	}
 }
 
+// TestSessionsRenewThemselves: without anybody's doing a session has a successor with fresh keys when
+// it is old, at both ends, again and again. Calls of either end never fail for it, and the old sessions
+// end when they are quiet.
+func TestSessionsRenewThemselves(t *testing.T) {
+	const renewals = 3
+	l := newLab(t, lab.PairOptions{})
+	var ends [2]*talker
+	for side, d := range hosts(t, l, false, false) {
+		ends[side] = newTalker(t, attach.Options{Name: "echo", Socket: d.Socket()},
+			sessions.Options{Transport: transport.Config{RenewAfter: core.Second / 4}})
+	}
+	a, b := ends[0], ends[1]
+	last := a.connect(transport.Peer{Path: paths(l)["raw"], Key: b.s.Key()})
+	take(t, "session at the peer", b.up)
+	begun := time.Now()
+	for seen := 0; seen < renewals; {
+		if time.Since(begun) > time.Duration(2*sessionPatience) {
+			t.Fatalf("%d renewals within %v", seen, time.Since(begun))
+		}
+		for side, k := range ends {
+			k.call(0, []byte("again and again"))
+			if side == 0 && k.last != last {
+				last = k.last
+				seen++
+			}
+		}
+	}
+	for _, k := range ends {
+		for range renewals - 1 {
+			if cause := take(t, "end of an old session", k.down); cause != transport.CauseReplaced {
+				t.Errorf("an old session ended for cause %v", cause)
+			}
+		}
+		k.do(func(_ core.Time, e *transport.Endpoint) error { return e.Audit() })
+	}
+}
+
 // TestInsecureRuntimesTalk: without a cluster, for measurement, and with nobody else.
 func TestInsecureRuntimesTalk(t *testing.T) {
 	l := newLab(t, lab.PairOptions{})
-	sockets := hosts(t, l, false, false)
-	a := newTalker(t, attach.Options{Name: "echo", Socket: sockets[0]},
+	ends := hosts(t, l, false, false)
+	a := newTalker(t, attach.Options{Name: "echo", Socket: ends[0].Socket()},
 		sessions.Options{Insecure: true})
-	b := newTalker(t, attach.Options{Name: "echo", Socket: sockets[1]},
+	b := newTalker(t, attach.Options{Name: "echo", Socket: ends[1].Socket()},
 		sessions.Options{Insecure: true})
 	path := paths(l)["raw"]
 	id := a.connect(transport.Peer{Path: path, Key: b.s.Key()})
@@ -271,9 +317,9 @@ func TestStrangersAreRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLab(t, lab.PairOptions{})
-			sockets := hosts(t, l, false, !c.insecure)
-			b := newTalker(t, attach.Options{Name: "echo", Socket: sockets[1]}, sessions.Options{})
-			a := newTalker(t, attach.Options{Name: "echo", Socket: sockets[0]}, sessions.Options{
+			ends := hosts(t, l, false, !c.insecure)
+			b := newTalker(t, attach.Options{Name: "echo", Socket: ends[1].Socket()}, sessions.Options{})
+			a := newTalker(t, attach.Options{Name: "echo", Socket: ends[0].Socket()}, sessions.Options{
 				Insecure: c.insecure,
 				Transport: transport.Config{
 					Handshake: handshake.Config{GiveUpAfter: core.Second},

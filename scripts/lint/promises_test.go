@@ -11,12 +11,13 @@ import (
 )
 
 // TestPromisesNameTheirTests checks that each promise of the transport names a test in
-// docs/RELIABILITY.md, and that each test named there exists in the simulator or the transport.
+// docs/RELIABILITY.md, and that each test named there exists in the simulator, the
+// transport or, for real frames, the iokernel.
 func TestPromisesNameTheirTests(t *testing.T) {
 	const promises = 13
 	exist := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	for _, dir := range []string{"dataplane/transport", "bench/sim/swarm"} {
+	for _, dir := range []string{"dataplane/transport", "bench/sim/swarm", "iokernel/daemon"} {
 		walk := func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, "_test.go") {
 				return err

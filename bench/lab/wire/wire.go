@@ -18,7 +18,8 @@
 // carry: its frames pass as they are, and above fabric.MaxFrame bytes they are dropped and counted.
 // VLAN tags that the kernel holds beside a frame are lost.
 //
-// A Box is run by one goroutine. Opening a Tap needs CAP_NET_RAW.
+// A Box is run by one goroutine: by Run, or by Turn from a loop that does other things. Opening a
+// Tap needs CAP_NET_RAW.
 package wire
 
 import (
@@ -101,14 +102,9 @@ const (
 func (x *Box) Run(ctx context.Context) error {
 	start := time.Now().Add(-time.Duration(x.loop.Now()))
 	for ctx.Err() == nil {
-		x.loop.Run(core.Time(time.Since(start)))
-		n := 0
-		for i := range x.taps {
-			k, err := x.take(i)
-			if err != nil {
-				return err
-			}
-			n += k
+		n, err := x.Turn(core.Time(time.Since(start)))
+		if err != nil {
+			return err
 		}
 		if n > 0 {
 			continue
@@ -121,6 +117,20 @@ func (x *Box) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Turn delivers what is due at a time of the script's clock, and takes what waits, up to a burst a
+// side. It returns how many frames were taken, and does not block.
+func (x *Box) Turn(at core.Time) (n int, err error) {
+	x.loop.Run(at)
+	for i := range x.taps {
+		k, err := x.take(i)
+		if err != nil {
+			return n, err
+		}
+		n += k
+	}
+	return n, nil
 }
 
 // take takes what waits at one tap.

@@ -6,6 +6,10 @@
 //	go rt.Run(ctx)
 //	err = s.Do(func(now core.Time, e *transport.Endpoint) { id, err = e.Connect(now, peer) })
 //
+// A session that is begun here is renewed with a fresh handshake every 120 s, by itself: EventUp of
+// its successor says which session it Replaces. Calls under way end in the old one, new ones belong
+// into the successor.
+//
 // It joins what decides (transport.Endpoint, a machine) with what a machine must not have: a key
 // that the iokernel has certified, the system's randomness, the time of day, and a goroutine that
 // does the arithmetic of handshakes. It decides nothing itself.
