@@ -23,8 +23,8 @@ const (
 	// decide, each of which takes, opens and sends a burst. Origin: Swift's base target is 25 us
 	// and more, for the same reason; with 1 us bulk had a tenth of the link (DIARY #8).
 	marginLeast = 25 * core.Microsecond
-	// shyLeast is the same beside small transfers: below it clocks decide.
-	shyLeast = core.Microsecond
+	// shyLeast is the same beside small transfers: a fifth of 1,500 B at 10 Gb/s. (guess)
+	shyLeast = core.Microsecond / 4
 	// marginMost bounds it: beyond, windows go below one frame. Swift's fabric target range.
 	marginMost = 200 * core.Microsecond
 	// wakeMargin is the delay above the floor that is believed to be a scheduler's when a flow has
@@ -55,7 +55,10 @@ const (
 	// shyFor is how long after a small transfer bulk keeps only a shyShare of a frame queued, and
 	// grows as much more slowly: the next small one should not find a frame before it. (guess)
 	shyFor   = core.Millisecond
-	shyShare = 4
+	shyShare = 5
+	// shyPause is the part of a frame's time that bulk then leaves between two, so that frames that
+	// one acknowledgement lets go do not queue behind each other. (guess)
+	shyPause = 4
 	// burstFor is the time that a sender who comes late makes up for, in frames sent at once; and
 	// at least burstFrames.
 	burstFor    = 10 * core.Microsecond
@@ -236,6 +239,16 @@ func (c *congestion) onSpurious() (undone bool) {
 	return true
 }
 
+// beside notes that a small transfer goes now. If none did lately, bulk may have more queued than
+// is right beside one: the window is cut by that at once, not by what a round trip tells later.
+func (c *congestion) beside(now, rtt core.Time) {
+	if b := c.large.least(); now >= c.shyUntil && c.window > c.frame && b > 0 && rtt > b {
+		c.cut(max(c.window*int64(b)/int64(rtt), c.frame))
+		c.roundLeast = core.Never
+	}
+	c.shyUntil = now + shyFor
+}
+
 // hold notes that the window held something back.
 func (c *congestion) hold() { c.limited, c.held = true, true }
 
@@ -248,6 +261,10 @@ func (c *congestion) admits(flying int64) bool {
 func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
 	gap := min(core.Time(int64(bytes)*int64(rtt)/c.window), gapMost)
 	back := max(burstFor, burstFrames*gap)
+	if now < c.shyUntil {
+		gap += gap / shyPause
+		back = 0
+	}
 	if c.window < c.frame || c.held {
 		back = 0 // it was the window that held it up: frames follow the acknowledgements
 	}
