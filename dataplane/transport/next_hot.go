@@ -140,7 +140,7 @@ func (l *lane) finish(now core.Time, dst []byte, w *builder, bulk bool) int {
 		l.lastSent, l.lastHold = now, w.hold()
 	}
 	if w.small {
-		l.congestion.beside(now, l.rtt.latest)
+		l.congestion.beside(now)
 	}
 	if bulk {
 		l.congestion.paced(now, n, l.rtt.round())
