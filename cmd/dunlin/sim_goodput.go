@@ -37,7 +37,7 @@ that are missed are marked; it fails when one is that is known to be reached.`,
 				if x := &rows[i]; x.Worse() {
 					err = errors.Join(err, fmt.Errorf("%d to one, MTU %d, %.1f %% loss: %.1f %% "+
 						"of lossless, want %.0f %%", x.Senders, x.MTU, 100*x.Loss, 100*x.Of,
-						100*x.Least))
+						100*x.Goal))
 				}
 			}
 			return err

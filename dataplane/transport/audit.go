@@ -1,9 +1,14 @@
 package transport
 
-import "fmt"
+import (
+	"fmt"
 
-// Audit counts everything and compares it with the books, for tests and simulators.
-func (e *Endpoint) Audit() error {
+	"github.com/dunlin-io/dunlin/core"
+)
+
+// Audit counts everything and compares it with the books, for tests and simulators. It also looks
+// whether what waits is woken in time: other timers mostly come soon after and hide that it is not.
+func (e *Endpoint) Audit(now core.Time) error {
 	held, words := 0, 0
 	for i := range e.events.n {
 		held += cap(e.events.ring[(e.events.head+i)&(len(e.events.ring)-1)].buf)
@@ -20,6 +25,9 @@ func (e *Endpoint) Audit() error {
 		live, mine := 0, 0
 		for _, l := range s.lanes {
 			n, bytes, err := l.audit()
+			if err == nil && l.sleepsIn(now) {
+				err = fmt.Errorf("bulk may go at %d, and nobody wakes it", l.congestion.paceAt)
+			}
 			if err != nil {
 				return fmt.Errorf("transport: session %#x lane %d: %w", uint64(s.id), l.number, err)
 			}
@@ -67,6 +75,13 @@ func (e *Endpoint) owed(l *lane) (n uint64) {
 		n += e.given.cost
 	}
 	return n
+}
+
+// sleepsIn reports whether bulk waits for its pace, and nothing wakes the lane then.
+func (l *lane) sleepsIn(now core.Time) bool {
+	at := l.congestion.paceAt
+	return at > now && !l.inBulk && l.bulkWaits() && l.admits() &&
+		(l.timer.place == 0 || l.timer.at > at)
 }
 
 // audit returns how many transfers and requests of the lane live, and the bytes they keep.

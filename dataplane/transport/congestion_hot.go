@@ -23,8 +23,8 @@ const (
 	// decide, each of which takes, opens and sends a burst. Origin: Swift's base target is 25 us
 	// and more, for the same reason; with 1 us bulk had a tenth of the link (DIARY #8).
 	marginLeast = 25 * core.Microsecond
-	// shyLeast is the same beside small transfers: below it clocks decide.
-	shyLeast = core.Microsecond
+	// shyLeast is the same beside small transfers: a fifth of 1,500 B at 10 Gb/s. (guess)
+	shyLeast = core.Microsecond / 4
 	// marginMost bounds it: beyond, windows go below one frame. Swift's fabric target range.
 	marginMost = 200 * core.Microsecond
 	// wakeMargin is the delay above the floor that is believed to be a scheduler's when a flow has
@@ -55,7 +55,13 @@ const (
 	// shyFor is how long after a small transfer bulk keeps only a shyShare of a frame queued, and
 	// grows as much more slowly: the next small one should not find a frame before it. (guess)
 	shyFor   = core.Millisecond
-	shyShare = 4
+	shyShare = 6
+	// shyPause is the part of a frame's time that bulk then leaves between two, so that frames that
+	// one acknowledgement lets go do not queue behind each other. (guess)
+	shyPause = 4
+	// shyMost bounds what the first small transfer takes out of the window: one part stays. It is
+	// above what a queue of marginLeast makes of the shortest round trip at 10 Gb/s. (guess)
+	shyMost = 4
 	// burstFor is the time that a sender who comes late makes up for, in frames sent at once; and
 	// at least burstFrames.
 	burstFor    = 10 * core.Microsecond
@@ -97,6 +103,7 @@ type congestion struct {
 
 	roundEnd    uint64    // the round ends when this frame is acknowledged
 	roundLeast  core.Time // of the samples in it; Never: none
+	lastLeast   core.Time // ... of the round before
 	roundMargin core.Time // room above the floor that they had; of the least
 	stalls      int       // late rounds in a row that were taken for a scheduler's
 	roundAcked  int       // frames of this and earlier rounds, until there are enough to judge
@@ -110,7 +117,7 @@ func (c *congestion) start(frame int) {
 	c.frame = int64(frame)
 	c.window = max(firstWindow, firstFrames*c.frame)
 	c.slow = true
-	c.roundLeast = core.Never
+	c.roundLeast, c.lastLeast = core.Never, core.Never
 }
 
 // resize takes another size of large frames: they take another time on the way.
@@ -118,7 +125,7 @@ func (c *congestion) resize(frame int) {
 	c.frame = int64(frame)
 	c.large = floor{}
 	c.window = max(c.window, c.frame)
-	c.roundLeast = core.Never
+	c.roundLeast, c.lastLeast = core.Never, core.Never
 }
 
 // target is the delay that a flow of this window aims at over the given floor.
@@ -193,6 +200,7 @@ func (c *congestion) endRound(next uint64) {
 		d := int64(c.roundLeast)
 		c.cut(max(c.window-c.window*over/d, c.window/2))
 	}
+	c.lastLeast = c.roundLeast
 	c.roundEnd, c.roundLeast, c.saved = next, core.Never, 0
 	if c.roundLost+c.roundAcked >= lossSample {
 		c.roundAcked, c.roundLost = 0, 0
@@ -236,6 +244,18 @@ func (c *congestion) onSpurious() (undone bool) {
 	return true
 }
 
+// beside notes that a small transfer goes now. If none did lately, bulk may have more queued than
+// is right beside one: the window is cut by that at once, not by what a round trip tells later. A
+// part of shyMost is left, because a scheduler may have been the cause.
+func (c *congestion) beside(now core.Time) {
+	b, d := c.large.least(), min(c.roundLeast, c.lastLeast)
+	if now >= c.shyUntil && c.window > c.frame && b > 0 && d != core.Never && d > b {
+		c.cut(max(c.window*int64(b)/int64(d), c.window/shyMost))
+		c.roundLeast, c.lastLeast = core.Never, core.Never
+	}
+	c.shyUntil = now + shyFor
+}
+
 // hold notes that the window held something back.
 func (c *congestion) hold() { c.limited, c.held = true, true }
 
@@ -248,6 +268,10 @@ func (c *congestion) admits(flying int64) bool {
 func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
 	gap := min(core.Time(int64(bytes)*int64(rtt)/c.window), gapMost)
 	back := max(burstFor, burstFrames*gap)
+	if now < c.shyUntil {
+		gap += gap / shyPause
+		back = 0
+	}
 	if c.window < c.frame || c.held {
 		back = 0 // it was the window that held it up: frames follow the acknowledgements
 	}

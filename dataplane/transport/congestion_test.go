@@ -181,16 +181,15 @@ func calls(r *rig, a *side, id SessionID, n int) (took []core.Time) {
 	return took
 }
 
-// TestSmallCallBesideBulk: at MTU 9000 a full-rate write on the same session costs a small call, at
-// p99, at most the time of two of its frames over a cable, and of three behind a switch, which
-// stores each frame once more. At MTU 1500 it is up to four, 5 us: delays below marginLeast count as
-// none, and most of a frame is queued in that time.
+// TestSmallCallBesideBulk: a full-rate write on the same session costs a small call, at p99, at most
+// the time of two of its frames. Only at MTU 1500 behind a switch it is three: one that the NIC is
+// sending, one that the switch stores before it, and what clocks let be queued.
 func TestSmallCallBesideBulk(t *testing.T) {
 	for _, tt := range []struct {
 		mtu    int
 		direct bool
 		frames core.Time
-	}{{1500, true, 4}, {9000, true, 2}, {1500, false, 4}, {9000, false, 3}} {
+	}{{1500, true, 2}, {9000, true, 2}, {1500, false, 3}, {9000, false, 2}} {
 		r := newRig(t)
 		a, b := r.add(func(c *Config) { c.MTU = tt.mtu }), r.add(func(c *Config) { c.MTU = tt.mtu })
 		a.rate, b.rate = tenGigabit, tenGigabit
@@ -204,7 +203,7 @@ func TestSmallCallBesideBulk(t *testing.T) {
 		x.feed(r)
 		r.run(5 * core.Millisecond)
 		before, start := x.inPlace(b), r.now
-		beside := calls(r, a, x.id, 400)
+		beside := calls(r, a, x.id, 1000)
 		rate := float64(x.inPlace(b)-before) * 1e9 / float64(r.now-start)
 		frame := core.Time(int64(tt.mtu+14) * 1e9 / tenGigabit)
 		base := percentile(alone, .99)
@@ -214,9 +213,57 @@ func TestSmallCallBesideBulk(t *testing.T) {
 		if percentile(beside, .99) > base+tt.frames*frame {
 			t.Errorf("MTU %d, direct %v: too late", tt.mtu, tt.direct)
 		}
-		if rate < 0.7*tenGigabit {
+		if rate < 0.65*tenGigabit {
 			t.Errorf("MTU %d: bulk at %.0f MB/s beside calls", tt.mtu, rate/1e6)
 		}
+	}
+}
+
+// TestSmallTransferTakesTheQueueAway: the first small transfer takes from the window what bulk has
+// queued, but for a shyMost of it; those that follow take nothing more.
+func TestSmallTransferTakesTheQueueAway(t *testing.T) {
+	const floor = 20 * core.Microsecond
+	for _, x := range []struct{ delay, parts core.Time }{
+		{floor, 1}, {2 * floor, 2}, {4 * floor, 4}, {100 * floor, shyMost},
+	} {
+		var c congestion
+		c.start(1514)
+		now := core.Second
+		c.onSample(now, floor, 1514, 1514)
+		c.endRound(0)
+		c.onSample(now, x.delay, 1514, 1514)
+		c.endRound(0)
+		c.window = firstWindow
+		for range 3 {
+			c.beside(now)
+		}
+		if c.window != firstWindow/int64(x.parts) {
+			t.Errorf("delay of %d ns above %d: of %d bytes %d are left", x.delay, floor, firstWindow,
+				c.window)
+		}
+	}
+}
+
+// TestRepairsOfBulkAreNoSmallTransfers: bulk that loses frames, and sends them again as probes, has
+// nothing small beside it for which it would make room.
+func TestRepairsOfBulkAreNoSmallTransfers(t *testing.T) {
+	r := newRig(t)
+	a, b := r.add(nil), r.add(nil)
+	a.rate, b.rate = tenGigabit, tenGigabit
+	x := startStream(r, a, b)
+	x.feed(r)
+	r.run(core.Millisecond)
+	a.lose(0.5)
+	b.lose(0.5)
+	l := a.e.find(x.id).lanes[0]
+	for range 100 {
+		r.run(100 * core.Microsecond)
+		if l.congestion.shyUntil > r.now {
+			t.Fatal("bulk makes room for itself")
+		}
+	}
+	if a.e.Counters().Probes == 0 {
+		t.Error("there were no probes")
 	}
 }
 

@@ -24,7 +24,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		r.t = t
 		a.say(r, b, records)
-		b.e.mustAudit(t)
+		b.e.mustAudit(t, r.now)
 		r.drain(b)
 	})
 }
@@ -39,7 +39,7 @@ func FuzzFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		r.t = t
 		b.e.HandleFrame(r.now, frame)
-		b.e.mustAudit(t)
+		b.e.mustAudit(t, r.now)
 		r.drain(b)
 	})
 }

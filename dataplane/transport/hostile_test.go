@@ -332,7 +332,7 @@ func TestHostilePeer(t *testing.T) {
 		if got := a.say(r, b, x.b); got != x.want {
 			t.Errorf("%s: %v, want %v", name, got, x.want)
 		}
-		if err := b.e.Audit(); err != nil {
+		if err := b.e.Audit(r.now); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
@@ -365,7 +365,7 @@ func TestB13FloodsAreBounded(t *testing.T) {
 	data := pattern(64, 0)
 	say := func(s segment) Reason {
 		reason := a.say(r, b, record(s))
-		if err := b.e.Audit(); err != nil {
+		if err := b.e.Audit(r.now); err != nil {
 			t.Fatal(err)
 		}
 		return reason
@@ -427,7 +427,7 @@ func TestB13AllPeersTogether(t *testing.T) {
 	if stall.Counters().Dropped[ReasonNoMemory] == 0 {
 		t.Error("the limit was never reached")
 	}
-	if err := stall.Audit(); err != nil {
+	if err := stall.Audit(r.now); err != nil {
 		t.Error(err)
 	}
 }

@@ -50,6 +50,7 @@ type builder struct {
 	acked  bool // holds an acknowledgement
 	pinged bool // asks for one at once
 	count  int  // segments
+	small  bool // some of small transfers
 	refs   int
 	list   [maxRefs]ref
 }
@@ -138,8 +139,8 @@ func (l *lane) finish(now core.Time, dst []byte, w *builder, bulk bool) int {
 		}
 		l.lastSent, l.lastHold = now, w.hold()
 	}
-	if !bulk && w.count > 0 {
-		l.congestion.shyUntil = now + shyFor
+	if w.small {
+		l.congestion.beside(now)
 	}
 	if bulk {
 		l.congestion.paced(now, n, l.rtt.round())
@@ -389,6 +390,7 @@ func (l *lane) putSegment(now core.Time, w *builder, o *outbound, from, n int) {
 	w.n += segmentHeader(o.kind) + n
 	w.route = o.route
 	w.count++
+	w.small = w.small || !o.bulk
 	if o.kind != recordReply {
 		w.lazy = false
 	}

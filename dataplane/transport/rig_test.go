@@ -257,7 +257,7 @@ func (r *rig) drain(s *side) {
 		}
 	}
 	if r.audit {
-		s.e.mustAudit(r.t)
+		s.e.mustAudit(r.t, r.now)
 	}
 }
 

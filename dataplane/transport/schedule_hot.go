@@ -84,10 +84,15 @@ func (l *lane) isUrgent(now core.Time) bool {
 	return (l.lost[0].n > 0 || l.small.n > 0 && l.s.ready && !l.blocked) && l.smallRoom()
 }
 
+// bulkWaits reports whether there is any bulk that the peer has room for.
+func (l *lane) bulkWaits() bool {
+	return l.s.state == sessionOpen && (l.lost[1].n > 0 || l.active.n > 0 ||
+		l.waiting.n > 0 && l.s.ready && !l.blocked)
+}
+
 // hasBulk reports whether bulk may go as far as the window is concerned.
 func (l *lane) hasBulk() bool {
-	if l.s.state != sessionOpen || l.lost[1].n == 0 && l.active.n == 0 &&
-		(l.waiting.n == 0 || !l.s.ready || l.blocked) {
+	if !l.bulkWaits() {
 		return false
 	}
 	if !l.admits() {

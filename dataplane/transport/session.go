@@ -249,6 +249,10 @@ func (s *session) onTimer(now core.Time) {
 			continue
 		}
 		expecting = true
+		if l.flight.flying == 0 && l.lost[0].n == 0 && l.lost[1].n == 0 {
+			l.ping = true // what was lost need not be said again: nothing else asks for an answer
+			l.schedule(now)
+		}
 		if now-l.stuck >= s.e.deadAfter {
 			s.e.counters.Dead++
 			s.fail(now, CauseDead)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
 
 // TestRequestOfAnEarlierSession answers a request whose session is over, after another one has taken
@@ -83,5 +84,46 @@ func TestRepairsLeaveRoomForNewParts(t *testing.T) {
 		if ev := a.await(EventReply); ev.Outcome != Done {
 			t.Fatalf("a call was %v, by %v", ev.Outcome, ev.Cause)
 		}
+	}
+}
+
+// TestLostProbeOfTheMTUEndsNoSession is an idle session over a path that does not carry what both
+// ends have: each try for larger frames is lost, and nothing is sent again. The simulator found it
+// (seed 1795943355118): the session waited for an answer to what was lost, and was given up as dead.
+func TestLostProbeOfTheMTUEndsNoSession(t *testing.T) {
+	r := newRig(t)
+	a, b := r.add(func(c *Config) { c.MTU = 9000 }), r.add(func(c *Config) { c.MTU = 9000 })
+	r.watch = func(_ *side, frame []byte) []byte {
+		if len(frame) > defaultMTU+wire.EthernetBytes {
+			return nil
+		}
+		return frame
+	}
+	id, _ := r.connect(a, b, 0)
+	b.serve = echo
+	mustCall(r, a, id, 64)
+	r.run(2*probeAgain + 2*defaultDeadAfter)
+	if got := a.e.find(id); got == nil || got.state != sessionOpen || a.e.Counters().Dead != 0 {
+		t.Errorf("session %+v, %d given up as dead", got, a.e.Counters().Dead)
+	}
+}
+
+// TestLostSignOfLifeIsAskedForAgain loses the question of an idle session whether its peer lives, and
+// all probes until its time-out.
+func TestLostSignOfLifeIsAskedForAgain(t *testing.T) {
+	r, a, b, id, _ := pair(t, 0, nil)
+	b.serve = echo
+	mustCall(r, a, id, 64)
+	a.lose(1)
+	b.lose(1)
+	r.run(keepAlive + 100*core.Millisecond)
+	a.lose(0)
+	b.lose(0)
+	r.run(2 * defaultDeadAfter)
+	if a.e.find(id) == nil || a.e.Counters().Dead+b.e.Counters().Dead != 0 {
+		t.Error("given up as dead, and it lives")
+	}
+	if a.e.Counters().Timeouts+b.e.Counters().Timeouts == 0 {
+		t.Error("the question was not lost")
 	}
 }

@@ -98,7 +98,9 @@ func (n *Network) fly(x flight, at core.Time) {
 // Handle implements sim.Component.
 func (n *Network) Handle(now core.Time, e sim.Event) {
 	if e.Kind == steps {
-		n.take(n.steps[e.Arg])
+		if e.Arg < uint64(len(n.steps)) {
+			n.take(n.steps[e.Arg])
+		}
 		return
 	}
 	i := int32(e.Arg)

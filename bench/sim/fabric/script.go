@@ -124,6 +124,9 @@ func Play(l *sim.Loop, s Script) (*Network, error) {
 	return n, nil
 }
 
+// EndScript leaves the network as it is: no further step of the script happens.
+func (n *Network) EndScript() { n.steps = nil }
+
 // take carries out a step, which is valid.
 func (n *Network) take(step Step) {
 	err := n.SetFaults(step.From, step.To, step.Faults)

@@ -112,7 +112,7 @@ func (h *host) finishJob(x dueItem) {
 
 // auditEndpoint lets the endpoint compare its books with what there is.
 func (h *host) auditEndpoint() {
-	if err := h.endpoint.Audit(); err != nil {
+	if err := h.endpoint.Audit(h.local(h.busy)); err != nil {
 		h.w.broken(&Failure{
 			Invariant: "an endpoint's books are right",
 			Detail:    fmt.Sprintf("host %d: %v", h.index, err),

@@ -125,6 +125,7 @@ const (
 // heal is the second phase: part of the hosts get well, and all that was begun must end.
 func (w *world) heal() {
 	w.healed = true
+	w.net.EndScript()
 	for _, h := range w.hosts {
 		h.app.idle = true
 	}
