@@ -100,7 +100,7 @@ func TestRenewalLosesNothing(t *testing.T) {
 			t.Errorf("the responder renewed %d times", n)
 		}
 		for _, s := range []*side{a, b} {
-			if err := s.e.Audit(); err != nil {
+			if err := s.e.Audit(r.now); err != nil {
 				t.Error(err)
 			}
 		}

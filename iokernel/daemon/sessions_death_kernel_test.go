@@ -257,12 +257,12 @@ func (c *caller) rush() (string, error) {
 		return "", err
 	}
 	r := &c.pace
-	err = c.do(func(_ core.Time, e *transport.Endpoint) error {
+	err = c.do(func(now core.Time, e *transport.Endpoint) error {
 		r.on = false
 		if _, err := e.Who(c.id); !errors.Is(err, transport.ErrGone) || e.Counters().Dead == 0 {
 			return fmt.Errorf("no peer counts as dead: %w", err)
 		}
-		return e.Audit()
+		return e.Audit(now)
 	})
 	switch {
 	case err != nil:

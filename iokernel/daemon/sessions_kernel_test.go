@@ -287,7 +287,7 @@ func TestSessionsRenewThemselves(t *testing.T) {
 				t.Errorf("an old session ended for cause %v", cause)
 			}
 		}
-		k.do(func(_ core.Time, e *transport.Endpoint) error { return e.Audit() })
+		k.do(func(now core.Time, e *transport.Endpoint) error { return e.Audit(now) })
 	}
 }
 
