@@ -112,15 +112,16 @@ func (w *world) auditFrames() {
 	}
 }
 
-// lateBy is how long after its deadline an outcome may come, on the clock of a core that is awake:
-// the slack of the transport's timers. What the core itself is late comes on top.
+// lateBy is how long after its deadline an outcome may come, by the clock that the endpoint was
+// last told: the slack of the transport's timers. What the core itself is late comes on top: a turn
+// that is full of frames may take longer than that.
 const lateBy = core.Millisecond
 
 // audit checks what one host has under way, and lets the endpoint check itself.
 func (h *host) audit() {
 	for _, n := range h.app.open {
 		x := &h.w.ledger.all[n]
-		if h.paused <= h.busy && h.local(h.busy) > x.deadline+lateBy {
+		if h.told > x.deadline+lateBy {
 			h.w.broken(&Failure{
 				Invariant: "everything ends by its deadline", Detail: h.w.ledger.describe(n),
 			})

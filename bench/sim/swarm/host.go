@@ -27,6 +27,7 @@ type host struct {
 	ring     ring
 	busy     core.Time // until then the core works
 	paused   core.Time // until then it does nothing
+	told     core.Time // the local time when the endpoint last could see what is due
 	awake    core.Time // the wake-up that counts; core.Never: none is posted
 	spinning int       // wake-ups in a row that were due at once and found nothing to do
 
@@ -170,7 +171,7 @@ func (h *host) work(frames int) {
 	for ; frames > 0 && h.ring.count > 0; frames-- {
 		h.take(h.ring.pop())
 	}
-	if h.local(h.busy) >= h.endpoint.Deadline() {
+	if h.told = h.local(h.busy); h.told >= h.endpoint.Deadline() {
 		h.endpoint.HandleTimeout(h.local(h.busy))
 		h.busy += h.plan.EventCost
 	}
