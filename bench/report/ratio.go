@@ -51,7 +51,7 @@ func (g Goal) judge(value float64) Verdict {
 	switch {
 	case g == Goal{}:
 		return Shown
-	case g.AtMost != 0 && value > g.AtMost, value < g.AtLeast:
+	case g.AtMost != 0 && value > g.AtMost, g.AtLeast != 0 && value < g.AtLeast:
 		return Missed
 	}
 	return Met

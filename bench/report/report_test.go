@@ -183,3 +183,23 @@ func TestNamesInAChartDoNotOverlap(t *testing.T) {
 		seen[l.LabelY] = true
 	}
 }
+
+// Less than nothing is within a limit from above: a difference may be negative.
+func TestGoals(t *testing.T) {
+	for _, c := range []struct {
+		goal  Goal
+		value float64
+		want  Verdict
+	}{
+		{Goal{}, 1, Shown},
+		{Goal{AtMost: 4}, 4, Met},
+		{Goal{AtMost: 4}, 4.1, Missed},
+		{Goal{AtMost: 4}, -1, Met},
+		{Goal{AtLeast: 2}, 2, Met},
+		{Goal{AtLeast: 2}, 1.9, Missed},
+	} {
+		if got := c.goal.judge(c.value); got != c.want {
+			t.Errorf("%v against %q: %v, want %v", c.value, c.goal, got, c.want)
+		}
+	}
+}

@@ -63,6 +63,9 @@ type Config struct {
 // handOverGuess is what a hand-over takes before one was seen. (DIARY #5)
 const handOverGuess = 3 * core.Microsecond
 
+// recallGuess is what one takes that needs a wake from another core, before one was seen.
+const recallGuess = 20 * core.Microsecond
+
 // defaultPrompt is the least time between two passes, however much waits. (guess: about what one
 // takes)
 const defaultPrompt = core.Microsecond
@@ -82,6 +85,7 @@ type Scheduler struct {
 	log      decisions
 	stuck    []Stuck // not reported yet
 	handOver core.Time
+	recall   core.Time // the same where it took a wake from here
 	offline  []bool
 
 	started core.Time
@@ -173,7 +177,7 @@ func New(c Config) (*Scheduler, error) {
 	s := &Scheduler{
 		config: c, prompt: defaultPrompt, seats: make([]seat, n),
 		actions:  make([]policy.Action, 0, n),
-		handOver: handOverGuess, offline: make([]bool, n), next: core.Never,
+		handOver: handOverGuess, recall: recallGuess, offline: make([]bool, n), next: core.Never,
 		snapshot: policy.Snapshot{
 			Cores: make([]policy.Core, n), Runtimes: make([]policy.Runtime, policy.MaxRuntimes),
 			Interval: c.Interval, Memory: policy.Memory{Limit: c.MemoryLimit},

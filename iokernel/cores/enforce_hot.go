@@ -111,6 +111,7 @@ func (s *Scheduler) settle(now core.Time, c int) {
 	}
 	if seat.crossed {
 		s.counts.Woken.add(took)
+		s.recall = towards(s.recall, took)
 		return
 	}
 	s.counts.HandOver.add(took)

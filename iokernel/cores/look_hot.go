@@ -21,7 +21,7 @@ func (s *Scheduler) look(now core.Time) {
 // lookAtRuntime fills the part of one runtime, apart from what the workers on its cores say.
 func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 	in, r := &s.snapshot.Runtimes[place], s.runtimes[place]
-	*in = policy.Runtime{NextTimer: core.Never}
+	*in = policy.Runtime{NextTimer: core.Never, Only: policy.None}
 	if r == nil {
 		return
 	}
@@ -34,6 +34,7 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 	in.Quantum, in.RequestBudget = r.config.Quantum, r.config.Budget
 	in.Able, in.Misses = len(s.seats), r.misses.rate
 	if r.guest {
+		in.Recall = s.recall // nobody there hands over
 		return
 	}
 	if r.errand.linger > 0 {
@@ -41,7 +42,7 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 	}
 	r.backlog = r.config.Ports.Backlog(now)
 	in.Waiting, in.FrameDelay, in.Served = r.backlog.Waiting, r.backlog.Delay, r.backlog.Taken
-	in.Busy, in.NextTimer, in.Only = r.busy, r.errand.at, policy.None
+	in.Busy, in.NextTimer = r.busy, r.errand.at
 	r.errand.due = r.errand.core
 	if in.Waiting > 0 {
 		r.delays.add(in.FrameDelay)

@@ -120,3 +120,12 @@ func TestMissesSayWhoGivesWay(t *testing.T) {
 		})
 	}
 }
+
+// A guest may have any core.
+func TestGuestOnAnyCore(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 3, p)
+		g := r.guest("openssl")
+		r.until(10*ms, "it has all cores", func() bool { return r.s.Report(r.now, g).Held == 3 })
+	})
+}

@@ -199,7 +199,8 @@ func (s *Scheduler) grant(now core.Time, c int, o baton.Owner) {
 
 // plan says when the next pass is due, and whether the iokernel may sleep until then.
 func (s *Scheduler) plan(now core.Time) {
-	s.next, s.busy, s.awake = core.Never, false, false
+	s.next, s.busy = core.Never, false
+	s.awake = len(s.actions) > 0 // one wake a pass: there may be more to do
 	for i := range s.seats {
 		if k := &s.seats[i]; !k.lender.Settled() {
 			s.busy = true

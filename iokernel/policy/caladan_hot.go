@@ -154,8 +154,9 @@ func (p *Caladan) serveOne(r int16, worst source) bool {
 func (p *Caladan) move(c int, r int16, why Reason, input int64) {
 	v := &p.pass
 	if t := &v.tally[r]; t.class == LatencyCritical && v.from[c] == fromBE {
-		m := &p.record[r]
-		m.returned(since(v.now, v.s.Cores[c].OwnedAt), v.s.HandOver)
+		m, recall := &p.record[r], p.recall(v.owner[c])
+		m.returned(since(v.now, v.s.Cores[c].OwnedAt), recall)
+		m.recall = max(m.recall, recall)
 		if !t.took {
 			t.took = true
 			m.waited += min(v.s.Runtimes[r].Waiting, maxFrames)

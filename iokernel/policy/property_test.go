@@ -205,7 +205,7 @@ func (h *hostile) snapshot() *Snapshot {
 	for i := range s.Runtimes {
 		s.Runtimes[i] = Runtime{
 			Class: Class(h.byte() % 4), ID: uint64(h.byte()), Reserved: int(h.number()),
-			Most: int(h.number()), Quantum: h.time(), Able: int(h.number()),
+			Most: int(h.number()), Recall: h.time(), Quantum: h.time(), Able: int(h.number()),
 			Waiting: int(h.number()), FrameDelay: h.time(), TaskDelay: h.time(),
 			NextTimer: h.time(), Only: int16(h.number()), Served: uint64(h.number()), Busy: h.time(),
 			RequestBudget: h.time(), Misses: Reading{h.byte()&1 == 0, uint64(h.number())},

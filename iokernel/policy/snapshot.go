@@ -62,6 +62,7 @@ type Runtime struct {
 	ID       uint64    // not 0; another one means another runtime in the same place
 	Reserved int       // cores it gets within one pass when it has work
 	Most     int       // cores it may have
+	Recall   core.Time // of BE: measured, until LC runs where it was; 0: as a hand-over
 	Quantum  core.Time // of BE: how long it keeps a core that another BE runtime wants
 
 	// Able is how many workers could run, the ones that do included: a runtime has no use for more

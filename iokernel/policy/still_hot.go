@@ -10,7 +10,8 @@ import "github.com/dunlin-io/dunlin/core"
 //   - Requests, once per millisecond: not too many of them may have waited for cores to be taken
 //     back, see tolerated.
 //   - Throughput, for every 32 cores taken back: at least half of them must have worked for BE for
-//     longer than the two hand-overs of the loan took.
+//     longer than the two hand-overs of the loan took, or than twice what it takes to wake a
+//     worker where BE cannot hand over itself.
 //
 // If either fails, Hold doubles, and else it shrinks by 3 % per millisecond. The runtime
 // lends only as many cores as it had unused in every pass during the last Hold. With a long Hold
@@ -42,6 +43,7 @@ type record struct {
 	served   uint64    // the runtime's count then
 	busy     core.Time // likewise
 	waited   int       // frames that waited while cores were taken back
+	recall   core.Time // ... for so long, at most
 
 	// Since loans were judged:
 	taken int // cores taken back from BE
@@ -82,7 +84,7 @@ func (p *Caladan) learn() {
 // open begins a window.
 func (m *record) open(now core.Time, in *Runtime) {
 	m.windowAt, m.served, m.busy = now, in.Served, in.Busy
-	m.waited = 0
+	m.waited, m.recall = 0, 0
 }
 
 // watch keeps the fewest unused cores of the last hold time, to half of it.
@@ -99,7 +101,7 @@ func (p *Caladan) judge(m *record, in *Runtime) {
 	served := in.Served - m.served
 	m.service = max(1, core.Time(uint64(in.Busy-m.busy)/served))
 	handOver := p.handOver()
-	wait := handOver + min(max(p.pass.s.Interval, 0), core.Second)/2
+	wait := max(handOver, m.recall) + min(max(p.pass.s.Interval, 0), core.Second)/2
 	if uint64(m.waited)*million > min(served, 1<<40)*tolerated(wait, m.service) {
 		p.stiffen(m)
 		return
@@ -158,11 +160,19 @@ func (m *record) lent(n int) {
 	m.low[1] = max(0, m.low[1]-n)
 }
 
-// returned notes that a core was taken back that BE has had for so long.
-func (m *record) returned(loan, handOver core.Time) {
+// recall is what it takes until LC runs again on a core that BE runtime r has, within reason.
+func (p *Caladan) recall(r int16) core.Time {
+	if t := p.pass.s.Runtimes[r].Recall; t > 0 {
+		return min(t, core.Second)
+	}
+	return p.handOver()
+}
+
+// returned notes that a core was taken back that BE has had for so long, which took so long.
+func (m *record) returned(loan, recall core.Time) {
 	m.taken++
 	m.loans++
-	if loan/2 < handOver {
+	if loan/2 < recall {
 		m.short++
 		m.lost++
 	}
