@@ -19,13 +19,15 @@ const (
 	shortSeeds = 100
 )
 
-// seedBase is where the seeds begin: DUNLIN_SIM_SEED, or the milliseconds of the clock, so that each
-// run has others. A failure names the command that runs its seed again.
+// seedBase is where the seeds begin: DUNLIN_SIM_SEED, or the day's, so that each day has others and a
+// change is judged by the same ones as the tree before it. A failure names the command that runs its
+// seed again.
 func seedBase(t *testing.T) uint64 {
 	t.Helper()
 	text := os.Getenv("DUNLIN_SIM_SEED")
 	if text == "" {
-		return uint64(time.Now().UnixMilli())
+		const day = 24 * time.Hour
+		return uint64(time.Now().UnixNano()/int64(day)) * testSeeds
 	}
 	base, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
