@@ -99,25 +99,24 @@ type Scheduler struct {
 
 // seat is one core.
 type seat struct {
-	lender       baton.Lender
-	ownedAt      core.Time // when it was seen to be taken up
-	idleAt       core.Time
-	idle         bool
-	named        uint64 // places whose it was since then: they may have had it for a moment, unseen
-	last         int16  // who had it before the owner, by place
-	lastAt       core.Time
-	failed       int16 // who did not take it up, by place
-	failedAt     core.Time
-	failedBefore int16     // who failed here last, though it may be excused
-	beats        uint32    // of the worker, when it failed
-	failures     uint8     // times in a row
-	excused      uint8     // of these, how often it ran afterwards
-	parked       bool      // the owner's worker parks, and that was seen
-	stoodAt      core.Time // when it was last said that the owner's worker stands
-	reason       policy.Reason
-	granted      bool // reason is that of the word
-	crossed      bool // ... and it took a wake across cores
-	grants       uint64
+	lender   baton.Lender
+	ownedAt  core.Time // when it was seen to be taken up
+	idleAt   core.Time
+	idle     bool
+	named    uint64 // places whose it was since then: they may have had it for a moment, unseen
+	last     int16  // who had it before the owner, by place
+	lastAt   core.Time
+	failed   int16 // who did not take it up last, by place
+	failedAt core.Time
+	beats    uint32    // of the worker, when it failed
+	failures uint8     // times in a row
+	excused  uint8     // of these, how often it ran afterwards
+	parked   bool      // the owner's worker parks, and that was seen
+	stoodAt  core.Time // when it was last said that the owner's worker stands
+	reason   policy.Reason
+	granted  bool // reason is that of the word
+	crossed  bool // ... and it took a wake across cores
+	grants   uint64
 
 	occupant int16     // whose time it is, by place, or policy.None
 	since    core.Time // ... from then on
@@ -191,8 +190,7 @@ func New(c Config) (*Scheduler, error) {
 		s.seats[i] = seat{
 			lender: baton.NewLender(c.Deadlines, c.Page.Load(i)),
 			last:   policy.None, failed: policy.None, occupant: policy.None,
-			failedBefore: policy.None,
-			past:         map[string]core.Time{},
+			past: map[string]core.Time{},
 		}
 	}
 	return s, nil

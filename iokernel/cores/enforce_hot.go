@@ -106,8 +106,8 @@ func (s *Scheduler) settle(now core.Time, c int) {
 		r.sated = false // its timer may have made work for others
 	}
 	took := now - seat.lender.Since()
-	if seat.failedBefore == seat.occupant { // another's taking it up proves nothing of who failed
-		seat.failed, seat.failedBefore = policy.None, policy.None
+	if seat.failed == seat.occupant { // another's taking it up proves nothing of who failed
+		seat.failed = policy.None
 	}
 	if seat.crossed {
 		s.counts.Woken.add(took)
@@ -164,15 +164,18 @@ func (s *Scheduler) demote(c int, o baton.Owner) {
 // recovers.
 func (s *Scheduler) fail(now core.Time, c int, owner *Runtime) {
 	seat := &s.seats[c]
-	if seat.failedBefore != int16(owner.place) {
-		seat.failures, seat.excused = 0, 0
-	}
-	seat.failedBefore = int16(owner.place)
-	more := policy.FailedFor<<seat.failures - policy.FailedFor
-	seat.failed, seat.failedAt = int16(owner.place), now+more
+	seat.blame(owner)
+	seat.failedAt = now + policy.FailedFor<<seat.failures - policy.FailedFor
 	seat.failures = min(seat.failures+1, mostFailures)
 	if !owner.guest {
 		seat.beats = owner.watches[c].Beats()
+	}
+}
+
+// blame notes who failed: what another did before counts no more.
+func (k *seat) blame(r *Runtime) {
+	if k.failed != int16(r.place) {
+		k.failed, k.failures, k.excused = int16(r.place), 0, 0
 	}
 }
 
@@ -182,14 +185,15 @@ const (
 )
 
 // recovers lifts the bar of a worker that has run since, as one does that was stopped and goes on.
-func (s *Scheduler) recovers(c int) {
+func (s *Scheduler) recovers(now core.Time, c int) {
 	seat := &s.seats[c]
 	r := s.member(seat.failed)
-	if r == nil || r.guest || seat.failures < 2 || seat.excused >= mostExcuses {
+	if r == nil || r.guest || seat.failures < 2 || seat.excused >= mostExcuses ||
+		now >= seat.failedAt+policy.FailedFor {
 		return
 	}
 	if w := &r.watches[c]; w.Beats() != seat.beats && w.State() == baton.Waiting {
-		seat.failed, seat.excused = policy.None, seat.excused+1
+		seat.failedAt, seat.excused = now-policy.FailedFor, seat.excused+1
 	}
 }
 

@@ -216,3 +216,24 @@ func TestParksInVain(t *testing.T) {
 		})
 	}
 }
+
+// A BE worker that failed once, and has nothing but tasks to do, has its core again when nobody
+// else wants it, though nothing rings when its bar ends.
+func TestBarEndsUnasked(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 1, p)
+		a, b := r.lc("a", 0), r.be("b")
+		a.parks = true
+		r.run(ms)
+		b.workers[0].stopped = true
+		a.send(1)
+		r.until(ms, "LC has served and parked", func() bool {
+			return a.taken == 1 && a.workers[0].asleep
+		})
+		r.run(stuckTest + ms/2) // the core is granted to BE, which does not take it up
+		a.send(1)
+		r.run(2 * tick)
+		b.workers[0].stopped = false
+		r.until(10*ms, "BE has the core back", func() bool { return a.taken == 2 && b.on() == 1 })
+	})
+}

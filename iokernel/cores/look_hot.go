@@ -46,8 +46,6 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 	r.errand.due = r.errand.core
 	if in.Waiting > 0 {
 		r.delays.add(in.FrameDelay)
-	}
-	if in.Waiting > 0 {
 		r.sated = false
 	}
 }
@@ -55,7 +53,7 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 // lookAtCore fills the part of one core.
 func (s *Scheduler) lookAtCore(now core.Time, c int) {
 	k, seat := &s.snapshot.Cores[c], &s.seats[c]
-	s.recovers(c)
+	s.recovers(now, c)
 	*k = policy.Core{
 		Owner: policy.None, Last: seat.last, Sibling: policy.None, Failed: seat.failed,
 		OwnedAt: seat.ownedAt, LastAt: seat.lastAt, FailedAt: seat.failedAt,
@@ -102,7 +100,8 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 	}
 	k.State, k.Owner, k.RequestAge = policy.Running, int16(r.place), sight.Worked
 	if sight.State == baton.Absent { // the loop has ended, and the process not yet
-		seat.failed, seat.failedAt = int16(r.place), now
+		seat.blame(r)
+		seat.failedAt = now
 	}
 	if sight.State == baton.Absent || sight.State == baton.Parked {
 		k.State, k.Owner, k.Last, k.LastAt = policy.Parked, policy.None, int16(r.place), now

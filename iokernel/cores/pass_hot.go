@@ -202,9 +202,13 @@ func (s *Scheduler) plan(now core.Time) {
 	s.next, s.busy = core.Never, false
 	s.awake = len(s.actions) > 0 // one wake a pass: there may be more to do
 	for i := range s.seats {
-		if k := &s.seats[i]; !k.lender.Settled() {
+		k := &s.seats[i]
+		if !k.lender.Settled() {
 			s.busy = true
 			s.awake = s.awake || !k.lender.Stuck()
+		}
+		if over := k.failedAt + policy.FailedFor; k.failed != policy.None && over > now {
+			s.next = min(s.next, over) // who failed may have it again, and says nothing of it
 		}
 	}
 	for i := range s.snapshot.Cores {

@@ -139,9 +139,6 @@ func (s *Scheduler) Detach(now core.Time, r *Runtime) {
 		if k.failed == int16(r.place) {
 			k.failed = policy.None
 		}
-		if k.failedBefore == int16(r.place) {
-			k.failedBefore = policy.None
-		}
 		k.named &^= 1 << r.place
 	}
 	s.runtimes[r.place] = nil
