@@ -41,7 +41,9 @@ func schedule(rt *rapid.T, t *testing.T, p Policy) {
 		case 5:
 			w.moved = w.asleep // somebody requeues its wait
 		case 6:
-			if w.party.Holding() && m.watches[w.core].State() == baton.Running && !w.stopped {
+			// Only who works sets one: who was just woken looks at its word first.
+			if works := w.busy || r.page.Load(w.core).Owner() == m.owner; works && !w.stopped &&
+				w.party.Holding() && m.watches[w.core].State() == baton.Running {
 				w.timer = r.now + core.Time(rapid.IntRange(-5, 500).Draw(rt, "timer"))*us
 			}
 		case 7:
