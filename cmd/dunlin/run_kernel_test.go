@@ -194,7 +194,8 @@ func TestRunWithoutIokernel(t *testing.T) {
 	}
 }
 
-// TestRunForwards: signals reach the program, which may have something to say to them.
+// TestRunForwards: signals reach the program, which may have something to say to them. It is ready
+// when its own child is: one that was not yet itself would take the signal for the program's.
 func TestRunForwards(t *testing.T) {
 	f := newFake(t, lastCPU(t))
 	for _, test := range []struct {
@@ -203,7 +204,7 @@ func TestRunForwards(t *testing.T) {
 	}{{unix.SIGINT, "INT"}, {unix.SIGTERM, "TERM"}, {unix.SIGHUP, "HUP"}, {unix.SIGUSR1, "USR1"}} {
 		t.Run(test.name, func(t *testing.T) {
 			r := startRun(t, f, "--", "sh", "-c", "trap 'echo got >&2; kill $!; wait $!; exit 9' "+
-				test.name+"; sleep 60 & echo ready >&2; wait")
+				test.name+"; (echo ready >&2; exec sleep 60) & wait")
 			r.stderr.await(t, 0, "ready")
 			_ = r.cmd.Process.Signal(test.signal)
 			r.stderr.await(t, 0, "got")
