@@ -98,6 +98,9 @@ func (l *lane) audit() (live, kept int, err error) {
 		if o.partial {
 			partial++
 		}
+		if o.held && !o.overlaps() {
+			return 0, 0, fmt.Errorf("write %d is held, and overlaps none before it", o.slot)
+		}
 	}
 	for i := range l.requests {
 		if l.requests[i].open {

@@ -53,7 +53,7 @@ func (e *Endpoint) Write(now core.Time, o Order, t Target, data []byte) (WriteID
 		return 0, err
 	}
 	x.region, x.at = t.Region, t.Offset
-	l.s.list(x)
+	l.s.list(l, x)
 	l.enqueue(now, x)
 	return WriteID(l.public(x.slot, x.gen)), nil
 }

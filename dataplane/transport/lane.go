@@ -118,7 +118,7 @@ type outbound struct {
 	flags     uint8
 	bulk      bool
 	owned     bool // buf is of our memory
-	held      bool // a write behind another that it overlaps
+	held      bool // a write behind another that it overlaps, in no queue
 	opened    bool // has an id
 	partial   bool // counted in the lane's partial
 	listed    bool // in the session's writes
@@ -137,6 +137,7 @@ type outbound struct {
 	region    RegionID
 	at        uint64
 	sentAt    core.Time // first
+	lane      *lane     // of a write
 	before    *outbound // of the session's writes
 	after     *outbound
 }

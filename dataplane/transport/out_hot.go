@@ -94,7 +94,7 @@ func cost(k recordKind, total int) uint64 {
 
 // mayOpen reports whether the peer has room for another transfer.
 func (l *lane) mayOpen(o *outbound) bool {
-	if !l.s.ready || l.outOver.ahead(l.nextID) || o.held {
+	if !l.s.ready || l.outOver.ahead(l.nextID) {
 		return false
 	}
 	if l.used+cost(o.kind, o.total) > l.limit {

@@ -155,17 +155,36 @@ func (l *lane) issue(k recordKind, header, data []byte, keep bool) (*outbound, e
 	return o, nil
 }
 
-// enqueue puts a transfer into the queue of its class.
+// enqueue puts a transfer into the queue of its class. A write that is held is in none, so that
+// nothing waits behind it.
 func (l *lane) enqueue(now core.Time, o *outbound) {
 	room := l.s.path.room(l.s.mtu.now) - HeaderBytes - TagBytes - ackBytes - 2*8 - pingBytes
 	o.bulk = o.total+segmentHeader(o.kind) > room
-	if o.bulk {
-		l.waiting.push(o.handle())
-	} else {
-		l.small.push(o.handle())
+	if !o.held {
+		l.line(o)
 	}
 	if o.kind != recordCall || !planted.On(planted.DeadlineForgotten) {
 		l.callAt = min(l.callAt, o.deadline)
 	}
 	l.schedule(now)
+}
+
+func (l *lane) line(o *outbound) {
+	if o.bulk {
+		l.waiting.push(o.handle())
+	} else {
+		l.small.push(o.handle())
+	}
+}
+
+// release lets a write go that was held. Its lane may be another than the one that hears something
+// now, so NextFrame is to look at it.
+func (o *outbound) release() {
+	l := o.lane
+	l.line(o)
+	if o.bulk {
+		l.e.bulk.push(l)
+	} else {
+		l.e.urge(l)
+	}
 }

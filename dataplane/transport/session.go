@@ -296,8 +296,8 @@ func (s *session) drainStep(now core.Time) {
 }
 
 // list keeps a write in the order of the session's, and holds it while it overlaps one before.
-func (s *session) list(o *outbound) {
-	o.listed, o.before = true, s.lastW
+func (s *session) list(l *lane, o *outbound) {
+	o.listed, o.lane, o.before = true, l, s.lastW
 	if s.lastW == nil {
 		s.writes = o
 	} else {
@@ -330,8 +330,9 @@ func (s *session) unlist(o *outbound) {
 		o.after.before = o.before
 	}
 	for p := o.after; p != nil; p = p.after {
-		if p.held {
-			p.held = p.overlaps()
+		if p.held && !p.overlaps() {
+			p.held = false
+			p.release()
 		}
 	}
 	o.before, o.after, o.listed = nil, nil, false
