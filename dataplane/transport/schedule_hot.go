@@ -76,12 +76,14 @@ func (l *lane) isUrgent(now core.Time) bool {
 	switch {
 	case l.s.state == sessionClosing:
 		return l.s.bye > 0
+	case !l.s.ready:
+		return false // not before there are keys, nor before the peer has shown that it has them
 	case l.received.ready(now) || l.drain || l.ping || l.probe > 0 || l.askCredit:
 		return true
 	case l.ends.n > 0 || l.refused.n > 0 || l.wantsMTU(now):
 		return true
 	}
-	return (l.lost[0].n > 0 || l.small.n > 0 && l.s.ready && !l.blocked) && l.smallRoom()
+	return (l.lost[0].n > 0 || l.small.n > 0 && !l.blocked) && l.smallRoom()
 }
 
 // bulkWaits reports whether there is any bulk that the peer has room for.

@@ -184,11 +184,15 @@ func (s *session) end(now core.Time, cause Cause, bye int) {
 		s.over()
 		return
 	}
-	s.bye = bye
+	if s.bye = bye; !s.ready {
+		s.bye = 0 // a responder speaks second: it answers the first frame, if that comes
+	}
 	s.until = now + lingerFor
 	s.e.timers.stop(&s.timer)
 	s.e.timers.advance(&s.timer, s.until)
-	s.e.urge(s.lanes[0])
+	if s.bye > 0 {
+		s.e.urge(s.lanes[0])
+	}
 }
 
 // fail ends a session for a reason of our own.
