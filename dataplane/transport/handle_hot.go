@@ -71,6 +71,10 @@ func (e *Endpoint) handleData(now core.Time, back *Path, h Header, body []byte) 
 	}
 	s.heard = now
 	if s.state == sessionClosing {
+		if len(plain) > 0 && recordKind(plain[0]) == recordClose {
+			s.over() // there, too: nobody is left to be told
+			return OK
+		}
 		s.bye = max(s.bye, 1)
 		e.urge(l)
 		return OK
@@ -115,7 +119,10 @@ type arrival struct {
 // take goes through the records of an authentic frame.
 func (l *lane) take(now core.Time, route, counter uint64, b []byte) (reason Reason) {
 	a := arrival{route: route, lazy: true}
-	for len(b) > 0 {
+	for count := 0; len(b) > 0; count++ {
+		if count == mostRecords {
+			return ReasonRecord
+		}
 		n, r := l.takeOne(now, &a, b)
 		if r != OK {
 			reason = r

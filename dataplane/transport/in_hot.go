@@ -43,9 +43,8 @@ func (l *lane) again(now core.Time, a *arrival, g *segment) Reason {
 		l.pokeReply(now, g.id)
 	case recordWrite:
 		for _, x := range l.refusals {
-			if x.id == g.id { // acknowledged, it would count as done
+			if x.id == g.id { // acknowledged, it would count as done; the refusal is on its way
 				a.refused = true
-				l.refused.push(x)
 				return ReasonLate
 			}
 		}

@@ -137,6 +137,7 @@ type outbound struct {
 	region    RegionID
 	at        uint64
 	sentAt    core.Time // first
+	carried   uint64    // counter of the newest frame with a part of it
 	lane      *lane     // of a write
 	before    *outbound // of the session's writes
 	after     *outbound

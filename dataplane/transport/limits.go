@@ -28,6 +28,10 @@ const (
 	// acknowledgement reaches. Origin: 10 Gb/s, 9,000 B, 5 ms; or 1,500 B and 1 ms. A power of 2.
 	maxFlight = 1024
 	ackWords  = maxFlight / 64
+	// mostRecords is the most records of a frame: what carries data is at most maxRefs, and what
+	// says something about the lane comes on top. Each may cost a look at all that is under way, so
+	// a peer may not send as many as there is room for.
+	mostRecords = 2 * maxRefs
 )
 
 // Limits of one side.

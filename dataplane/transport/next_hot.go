@@ -388,6 +388,7 @@ func (l *lane) putSegment(now core.Time, w *builder, o *outbound, from, n int) {
 	}
 	copy(putSegment(w.b[w.n:], g, n), o.buf[from:from+n])
 	w.n += segmentHeader(o.kind) + n
+	o.carried = l.flight.next
 	w.route = o.route
 	w.count++
 	w.small = w.small || !o.bulk

@@ -14,6 +14,10 @@ func (l *lane) putLost(now core.Time, w *builder, class int) {
 			}
 			continue
 		}
+		if l.flies(r) {
+			q.pop()
+			continue
+		}
 		rest, ok := l.putRange(now, w, *r)
 		if !ok {
 			w.full = true
@@ -25,6 +29,17 @@ func (l *lane) putLost(now core.Time, w *builder, class int) {
 		}
 		*q.front() = rest
 	}
+}
+
+// flies reports whether a small transfer that is to be sent again is on its way, or in the frame at
+// hand: several copies were lost, and one of them is enough.
+func (l *lane) flies(r *ref) bool {
+	o := l.out(handle{r.slot, r.gen})
+	if r.again || o == nil || o.state != outSending || o.words != nil {
+		return false // or it goes in parts, and these are others
+	}
+	f := &l.flight
+	return o.carried == f.next || f.known(o.carried) && f.at(o.carried).state == sentFlying
 }
 
 // putRange writes what of a range has not arrived, as far as there is room in the frame, and
@@ -134,9 +149,11 @@ func (l *lane) pokeReply(now core.Time, id uint64) {
 		if o.state != outSending || o.kind != recordReply || o.replyTo != id || o.bulk {
 			continue
 		}
-		if now-o.sentAt >= l.rtt.round() {
+		if now-o.sentAt >= l.rtt.round() && l.lost[0].n < maxFlight {
 			o.sentAt = now
-			l.lost[0].push(ref{kind: refSegment, slot: o.slot, gen: o.gen, n: uint32(o.total)})
+			l.lost[0].push(ref{
+				kind: refSegment, again: true, slot: o.slot, gen: o.gen, n: uint32(o.total),
+			})
 		}
 		return
 	}

@@ -17,6 +17,7 @@ const (
 type ref struct {
 	kind    refKind
 	bulk    bool
+	again   bool // to be said again though it may be on its way
 	slot    uint16
 	from, n uint32
 	gen     uint64 // of the slot: the slot may have another transfer by now
