@@ -65,6 +65,9 @@ func (l *lane) schedule(now core.Time) {
 	if l.s.drainOwn {
 		l.s.drainStep(now)
 	}
+	if l.s.retired {
+		l.s.retireStep(now)
+	}
 	if l.hasBulk() && now >= l.congestion.paceAt {
 		l.e.bulk.push(l)
 	}
@@ -76,7 +79,7 @@ func (l *lane) isUrgent(now core.Time) bool {
 	switch {
 	case l.s.state == sessionClosing:
 		return l.s.bye > 0
-	case l.received.ready(now) || l.drain || l.ping || l.probe > 0 || l.askCredit:
+	case l.received.ready(now) || l.drain || l.done || l.ping || l.probe > 0 || l.askCredit:
 		return true
 	case l.ends.n > 0 || l.refused.n > 0 || l.wantsMTU(now):
 		return true
