@@ -34,6 +34,7 @@ const (
 	WritesOutOfOrder
 	CancelSilent
 	DownEarly
+	RetiredEarly
 
 	Bugs = iota // with None
 )
@@ -60,6 +61,7 @@ var text = [Bugs][2]string{
 	WritesOutOfOrder:  {"writes-out-of-order", "overlapping writes do not wait for each other"},
 	CancelSilent:      {"cancel-silent", "a canceled call has no outcome"},
 	DownEarly:         {"down-early", "a session is over before its calls have ended"},
+	RetiredEarly:      {"retired-early", "a session that was renewed ends while its peer uses it"},
 }
 
 // String is the bug's name, for command lines.

@@ -22,7 +22,7 @@ func (e *Endpoint) Audit(now core.Time) error {
 		if s == nil {
 			continue
 		}
-		live, mine := 0, 0
+		live, mine, begun := 0, 0, 0
 		for _, l := range s.lanes {
 			n, bytes, err := l.audit()
 			if err == nil && l.sleepsIn(now) {
@@ -39,14 +39,17 @@ func (e *Endpoint) Audit(now core.Time) error {
 			}
 			for _, o := range l.outs {
 				words += 8 * cap(o.words)
+				if o.state != outFree && o.kind != recordReply {
+					begun++
+				}
 			}
 			for _, in := range l.partials {
 				held, words = held+cap(in.buf), words+8*cap(in.words)
 			}
 		}
-		if live != s.live || mine != s.kept {
-			return fmt.Errorf("transport: session %#x: %d transfers with %d bytes, booked %d, %d",
-				uint64(s.id), live, mine, s.live, s.kept)
+		if live != s.live || mine != s.kept || begun != s.begun {
+			return fmt.Errorf("transport: session %#x: %d transfers with %d bytes, %d begun here, "+
+				"booked %d, %d, %d", uint64(s.id), live, mine, begun, s.live, s.kept, s.begun)
 		}
 		if s.held > e.peerBytes || s.held < 0 {
 			return fmt.Errorf("transport: session %#x holds %d bytes of %d", uint64(s.id), s.held,

@@ -153,6 +153,9 @@ func (e *Endpoint) onKeys(now core.Time, ev *handshake.Event) {
 		return
 	}
 	s.who, s.path, s.attempt = ev.Peer, Path(ev.Addr), 0
+	if s.renews != 0 && ev.Again > 0 {
+		e.counters.RenewalsRepeated++
+	}
 	s.install(now, &ev.Keys, &ev.Params, ev.Initiator)
 }
 

@@ -21,11 +21,13 @@ type Counters struct {
 	BlackHoles   uint64 // paths that were found to carry less than before
 	Rekeys       uint64
 	Renewals     uint64 // handshakes begun to renew a session
-	OldKeys      uint64 // authentic frames that came after those of a newer key
-	Dead         uint64 // peers that did not answer
-	HintsSent    uint64
-	HintsTaken   uint64
-	Dropped      [ReasonCount]uint64
+	// RenewalsRepeated is those of them that came about and had to begin anew before.
+	RenewalsRepeated uint64
+	OldKeys          uint64 // authentic frames that came after those of a newer key
+	Dead             uint64 // peers that did not answer
+	HintsSent        uint64
+	HintsTaken       uint64
+	Dropped          [ReasonCount]uint64
 }
 
 // HandshakeCount is how many messages or attempts of handshakes ended for that reason.

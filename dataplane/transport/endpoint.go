@@ -215,6 +215,26 @@ func (e *Endpoint) Numbered(number uint32) SessionID {
 	return 0
 }
 
+// Numbers are what frames to this end and to the peer's carry as the session, for who watches both.
+func (e *Endpoint) Numbers(id SessionID) (ours, theirs uint32, err error) {
+	s, err := e.session(id)
+	if err != nil {
+		return 0, 0, fmt.Errorf("transport: %w", err)
+	}
+	return s.number, s.peer, nil
+}
+
+// Sessions is how many are open, those included that have a successor, and how many are remembered:
+// those as well that come about, or are over and linger.
+func (e *Endpoint) Sessions() (open, all int) {
+	for _, s := range e.sessions {
+		if s != nil && s.state == sessionOpen && s.up {
+			open++
+		}
+	}
+	return open, len(e.sessions) - 1 - len(e.freed)
+}
+
 // newSession makes a session without keys.
 func (e *Endpoint) newSession(p Path, key [32]byte) (*session, error) {
 	var index uint32

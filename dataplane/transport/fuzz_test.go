@@ -14,6 +14,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(ackOf(3))
 	f.Add(abandonOf(2))
 	f.Add([]byte{byte(recordPing), byte(recordBlocked), byte(recordDrain), byte(recordClose), 1})
+	f.Add([]byte{byte(recordDone), byte(recordPing), byte(recordDone)})
 	r, a, b, _, _ := pair(f, 0, nil)
 	f.Fuzz(func(t *testing.T, records []byte) {
 		if len(records) > 1400 {

@@ -192,6 +192,9 @@ func (l *lane) takeOne(now core.Time, a *arrival, b []byte) (n int, reason Reaso
 	case recordDrain:
 		l.s.onDrain(now)
 		return drainBytes, OK
+	case recordDone:
+		l.s.doneHis = true
+		return doneBytes, OK
 	case recordClose:
 		if len(b) >= closeBytes && b[1] < uint8(causeCount) {
 			l.s.onClose(now, Cause(b[1]))

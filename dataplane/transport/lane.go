@@ -75,6 +75,7 @@ type lane struct {
 	nextBulk         *lane
 	inUrgent, inBulk bool
 	drain, drained   bool // say so; the peer has heard it
+	done, doneHeard  bool // the same
 	largeLost        int  // large frames lost since one arrived
 }
 

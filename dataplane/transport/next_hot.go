@@ -175,6 +175,12 @@ func (l *lane) putControls(now core.Time, w *builder) {
 		w.ref(ref{kind: refDrain})
 		w.lazy, l.drain = false, false
 	}
+	if l.done {
+		w.b[w.n] = uint8(recordDone)
+		w.n += doneBytes
+		w.ref(ref{kind: refDone})
+		w.lazy, l.done = false, false
+	}
 	for l.ends.n > 0 && w.refs < maxRefs-2 && w.left() >= abandonBytes {
 		l.putEnd(w, l.ends.pop())
 	}

@@ -68,6 +68,9 @@ func (l *lane) free(o *outbound) {
 	if !o.opened {
 		l.blocked = false // perhaps it was this one that lacked credit
 	}
+	if o.kind != recordReply {
+		l.s.begun--
+	}
 	slot, gen := o.slot, o.gen+1
 	*o = outbound{slot: slot, gen: gen}
 	l.outFree = more(l.outFree, slot)
@@ -140,6 +143,8 @@ func (l *lane) refArrived(now core.Time, r *ref) {
 		l.refusalHeard(r.gen)
 	case refDrain:
 		l.drained = true
+	case refDone:
+		l.doneHeard = true
 	}
 }
 

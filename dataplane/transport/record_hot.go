@@ -18,6 +18,7 @@ const (
 	recordBlocked recordKind = 9 // the sender wants credit: acknowledge at once
 	recordDrain   recordKind = 10
 	recordClose   recordKind = 11
+	recordDone    recordKind = 12 // nothing that its sender began is under way: it is retired
 )
 
 // Sizes of records in bytes.
@@ -27,6 +28,7 @@ const (
 	blockedBytes = 1
 	drainBytes   = 1
 	closeBytes   = 2
+	doneBytes    = 1
 	abandonBytes = 16
 	refuseBytes  = 10
 	segmentBytes = 20 // of any segment; then:

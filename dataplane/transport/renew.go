@@ -4,23 +4,24 @@ import (
 	"encoding/binary"
 
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/core/planted"
 	"github.com/dunlin-io/dunlin/dataplane/transport/handshake"
+	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
 )
 
 // Renewal: a session that has got old is succeeded by one with keys from a fresh handshake.
 //
-//	begun here: open ──RenewAfter──> handshake beside it ──keys──> retired ──quiet──> over
-//	begun by the peer: open ────── first frame of the next ──────> retired ──quiet──> over
+//	begun here: open ──RenewAfter──> handshake beside it ──keys──> retired ──done──> over
+//	begun by the peer: open ────── first frame of the next ──────> retired ──done──> over
 //
 // Nothing is lost by it: EventUp of the next session says whom it Replaces, that one takes no new
-// calls, and what is under way in it ends there.
+// calls, and what is under way in it ends there. Each end says when nothing that it began there is
+// under way any more (recordDone). Who has said so, and heard it, ends the session: silence alone
+// does not show that the peer waits for nothing, its frames may be lost.
 const (
 	// renewAgain is how long after the begin of an attempt that failed the next one begins: as long
 	// as an attempt may take.
 	renewAgain = handshake.GiveUpAfter
-	// retiredQuiet is how long a retired session hears nothing before it ends when nothing of it is
-	// under way here: whoever still waits for an acknowledgement sends again within that.
-	retiredQuiet = rtoCap
 	// retiredFor is how long one lasts at most: old keys are to be forgotten. (guess: a long write)
 	retiredFor = 30 * core.Second
 )
@@ -39,6 +40,7 @@ func renewsOf(p *handshake.Params) uint32 {
 
 // succeeds notes whom a session succeeds by its peer's word, if that is a session with this peer.
 func (s *session) succeeds(number uint32) {
+	s.renews = 0
 	old := s.e.lookup(number)
 	if old != nil && old != s && old.key == s.key && old.state == sessionOpen && old.up {
 		s.renews = old.id
@@ -50,13 +52,17 @@ func (s *session) succeeds(number uint32) {
 func (s *session) renewStep(now core.Time) (next core.Time) {
 	switch {
 	case s.retired:
-		if now >= s.until || now >= s.heard+retiredQuiet && s.idle() {
+		if now >= s.until {
 			s.end(now, CauseReplaced, 1)
 			return core.Never
 		}
-		return max(min(s.until, s.heard+retiredQuiet), now+clockGrain)
-	case s.drainOwn || s.drainHis || now < s.renewAt:
+		return s.until
+	case now < s.renewAt:
 		return s.renewAt
+	case s.drainOwn || s.drainHis: // for good
+		return core.Never
+	case s.e.retiredWith(s.key): // its end wakes us
+		return core.Never
 	}
 	s.renewAt = now + renewAgain
 	if s.e.find(s.renewal) == nil {
@@ -72,17 +78,53 @@ func (s *session) renewStep(now core.Time) (next core.Time) {
 // retire takes no new calls and lets those under way end.
 func (s *session) retire(now core.Time) {
 	s.retired, s.until = true, now+retiredFor
-	s.e.timers.advance(&s.timer, now+retiredQuiet)
+	s.e.timers.advance(&s.timer, s.until)
+	s.retireStep(now)
 }
 
-// idle reports whether nothing is under way.
-func (s *session) idle() bool {
-	for _, l := range s.lanes {
-		if len(l.partials) > 0 {
-			return false
+// retireStep tells the peer of a retired session when nothing that was begun here is under way, and
+// ends it when the peer has heard that and said the same.
+func (s *session) retireStep(now core.Time) {
+	l := s.lanes[0]
+	switch {
+	case s.state != sessionOpen || s.begun > 0:
+	case !s.doneOwn:
+		s.doneOwn, l.done = true, true
+		s.e.urge(l)
+	case l.doneHeard && (s.doneHis || planted.On(planted.RetiredEarly)):
+		s.end(now, CauseReplaced, 1)
+	}
+}
+
+// giveUp ends a session whose peer does not answer any more. If that has nothing more to say in it
+// the session was over: all that was lost is the peer's word for it.
+func (s *session) giveUp(now core.Time) {
+	if s.doneOwn && s.doneHis {
+		s.end(now, CauseReplaced, 1)
+		return
+	}
+	s.e.counters.Dead++
+	s.fail(now, CauseDead)
+}
+
+// retiredWith reports whether there is a retired session with a peer. The next renewal waits for
+// its end: what is under way there would be lost.
+func (e *Endpoint) retiredWith(key identity.Key) bool {
+	for _, s := range e.sessions {
+		if s != nil && s.key == key && s.retired && s.state == sessionOpen {
+			return true
 		}
 	}
-	return s.live == 0
+	return false
+}
+
+// renewNow wakes the session with a peer that waits to be renewed.
+func (e *Endpoint) renewNow(key identity.Key) {
+	for _, s := range e.sessions {
+		if s != nil && s.key == key && s.up && !s.retired && s.state == sessionOpen {
+			e.timers.advance(&s.timer, s.renewAt)
+		}
+	}
 }
 
 // dropRenewal ends an attempt to renew a session that is over.

@@ -152,6 +152,9 @@ func (l *lane) issue(k recordKind, header, data []byte, keep bool) (*outbound, e
 	o.kind, o.headerLen, o.total, o.buf, o.owned = k, uint8(len(header)), total, buf, keep
 	o.state = outQueued
 	l.s.live++
+	if k != recordReply {
+		l.s.begun++
+	}
 	return o, nil
 }
 

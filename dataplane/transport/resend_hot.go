@@ -97,6 +97,11 @@ func (l *lane) putAgain(w *builder, r ref) {
 		w.n += drainBytes
 		w.lazy = false
 		w.ref(r)
+	case refDone:
+		w.b[w.n] = uint8(recordDone)
+		w.n += doneBytes
+		w.lazy = false
+		w.ref(r)
 	}
 }
 

@@ -65,6 +65,9 @@ func (l *lane) schedule(now core.Time) {
 	if l.s.drainOwn {
 		l.s.drainStep(now)
 	}
+	if l.s.retired {
+		l.s.retireStep(now)
+	}
 	if l.hasBulk() && now >= l.congestion.paceAt {
 		l.e.bulk.push(l)
 	}
@@ -78,7 +81,7 @@ func (l *lane) isUrgent(now core.Time) bool {
 		return l.s.bye > 0
 	case !l.s.ready:
 		return false // not before there are keys, nor before the peer has shown that it has them
-	case l.received.ready(now) || l.drain || l.ping || l.probe > 0 || l.askCredit:
+	case l.received.ready(now) || l.drain || l.done || l.ping || l.probe > 0 || l.askCredit:
 		return true
 	case l.ends.n > 0 || l.refused.n > 0 || l.wantsMTU(now):
 		return true

@@ -10,6 +10,7 @@ const (
 	refAbandon
 	refRefuse
 	refDrain
+	refDone
 	refPing
 )
 

@@ -46,10 +46,13 @@ type session struct {
 	renewal  SessionID // the attempt
 	renews   SessionID // whom it is to succeed
 	retired  bool      // succeeded: takes no new calls
+	doneOwn  bool      // retired, and nothing begun here is under way any more: the peer is told
+	doneHis  bool      // the peer has said that
 	cause    Cause
 	held     int    // bytes of inbound buffers
 	kept     int    // bytes of outbound buffers
 	live     int    // transfers and requests that are not over
+	begun    int    // those of them that this end began: calls, messages, writes
 	most     uint64 // credit of a lane at the start, and so the largest transfer's cost
 	mtu      mtu
 	heard    core.Time // last authentic frame
@@ -95,7 +98,7 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 		s.confirm(now)
 		return
 	}
-	s.succeeds(renewsOf(p))
+	s.succeeds(renewsOf(p)) // whoever we were about to succeed: this handshake is the peer's
 	s.until = now + handshake.ConfirmWithin
 	e.timers.advance(&s.timer, s.until)
 }
@@ -113,10 +116,13 @@ func (s *session) confirm(now core.Time) {
 	}
 }
 
-// replace ends the other sessions with the same peer, and retires the one that is renewed.
+// replace ends the other sessions with the same peer, and retires the one that is renewed. Of those
+// that the peer has not confirmed older ones end as well: if they came up after this one, late,
+// each end would keep to another.
 func (e *Endpoint) replace(now core.Time, by *session) (renewed SessionID) {
 	for _, s := range e.sessions {
-		if s == nil || s == by || s.key != by.key || s.state != sessionOpen || !s.up {
+		if s == nil || s == by || s.key != by.key || s.state != sessionOpen ||
+			!s.up && s.id > by.id {
 			continue
 		}
 		if s.id == by.renews && !s.retired {
@@ -170,6 +176,9 @@ func (s *session) end(now core.Time, cause Cause, bye int) {
 	s.cause = cause
 	s.state = sessionClosing
 	s.dropRenewal(now)
+	if s.retired {
+		s.e.renewNow(s.key)
+	}
 	for _, l := range s.lanes {
 		l.concludeAll(cause)
 		l.lost[0].clear()
@@ -258,8 +267,7 @@ func (s *session) onTimer(now core.Time) {
 			l.schedule(now)
 		}
 		if now-l.stuck >= s.e.deadAfter {
-			s.e.counters.Dead++
-			s.fail(now, CauseDead)
+			s.giveUp(now)
 			return
 		}
 		next = min(next, l.stuck+s.e.deadAfter)
@@ -269,7 +277,7 @@ func (s *session) onTimer(now core.Time) {
 	}
 	if quiet := s.heard + s.e.keepAlive; now < quiet {
 		next = min(next, quiet)
-	} else if next = min(next, now+s.e.keepAlive); !expecting && !s.retired {
+	} else if next = min(next, now+s.e.keepAlive); !expecting {
 		s.lanes[0].ping = true
 		s.lanes[0].schedule(now)
 	}

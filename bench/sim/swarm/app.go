@@ -21,6 +21,7 @@ type app struct {
 	scratch  []byte
 	header   [headerBytes]byte
 	probes   probes
+	suspect  suspect
 }
 
 // session is one of an app.
@@ -31,6 +32,7 @@ type session struct {
 	ours    bool // we connected
 	leaving bool // draining or closing
 	drained bool // here
+	renewed renewed
 	offers  []offer
 }
 

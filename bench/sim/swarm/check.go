@@ -128,5 +128,6 @@ func (h *host) audit() {
 			return
 		}
 	}
+	h.auditRenewals()
 	h.auditEndpoint()
 }

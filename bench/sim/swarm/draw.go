@@ -15,6 +15,7 @@ const (
 	streamScenario = 0x7363656e6172696f
 	streamApp      = 0x617070
 	streamKeys     = 0x6b657973
+	streamRenew    = 0x72656e6577
 )
 
 // draws names the ways in which a scenario is drawn.
@@ -78,6 +79,7 @@ func Draw(seed, frames uint64) Scenario {
 			s.Hosts[i].FewNumbers = true
 		}
 	}
+	s.drawRenewals()
 	return s
 }
 

@@ -55,7 +55,7 @@ func (h *host) newEndpoint() *transport.Endpoint {
 		},
 		MTU: h.plan.MTU, Lanes: h.plan.Lanes, KeyFrames: h.plan.KeyFrames,
 		MemoryBytes: h.plan.MemoryBytes, PeerBytes: h.plan.PeerBytes,
-		RenewAfter: renewNever,
+		RenewAfter: h.plan.renewAfter(),
 	})
 	if err != nil {
 		panic("swarm: an endpoint cannot be made: " + err.Error())
@@ -119,7 +119,3 @@ func (h *host) auditEndpoint() {
 		})
 	}
 }
-
-// renewNever is longer than any run: the second phase waits until nothing is under way, and each
-// session that is renewed begins with offers.
-const renewNever = 1000 * 3600 * core.Second

@@ -54,6 +54,7 @@ func (a *app) rise(h *host, e *transport.Event) {
 		return
 	}
 	s.up = true
+	a.succeeds(h, s, e)
 	a.stir(h)
 	if peer == nobody {
 		s.leaving = true // it is over by now, as the next event will say
@@ -221,6 +222,7 @@ func (a *app) ended(h *host, e *transport.Event, k kind) {
 	}
 	a.closed(h, n)
 	h.w.rare.outcome(x, e)
+	a.judgeRenewed(h, n, e)
 	x.outcome, x.cause = e.Outcome, e.Cause
 	if e.Outcome == transport.Done {
 		a.losing = 0

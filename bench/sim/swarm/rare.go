@@ -40,6 +40,10 @@ const (
 	canceledLate
 	deadlineUnknown
 	ringFull
+	sessionRenewed
+	renewedAmidCalls
+	endedInRenewed
+	renewalRepeated
 
 	rareStates = iota
 )
@@ -69,6 +73,11 @@ var rareText = [rareStates]string{
 	canceledLate:    "a call was canceled after it was handed over",
 	deadlineUnknown: "a call's deadline passed after it was handed over",
 	ringFull:        "a host lost frames because its core was busy",
+
+	sessionRenewed:   "a session was renewed",
+	renewedAmidCalls: "a session was renewed with calls under way",
+	endedInRenewed:   "a call was done in a session that had been renewed",
+	renewalRepeated:  "a renewal's handshake was lost and repeated",
 }
 
 // SeedsForRare is how many seeds of DefaultFrames reach every state for all practical purposes.
@@ -111,6 +120,7 @@ func (h *host) harvest() {
 	r[hintTaken] += c.HintsTaken
 	r[cookieAsked] += h.endpoint.HandshakeCount(handshake.ReasonCookieAsked)
 	r[crossed] += h.endpoint.HandshakeCount(handshake.ReasonCrossed)
+	r[renewalRepeated] += c.RenewalsRepeated
 	r[ringFull] += h.ring.full
 	h.ring.full = 0
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/dataplane/transport"
 )
 
@@ -26,6 +27,7 @@ type region struct {
 	shadow  []byte
 	maybe   []uint32 // entries under way, or ended and not done
 	done    []uint32 // entries, in the order in which they were done
+	closed  core.Time
 }
 
 type regionState uint8
@@ -33,21 +35,47 @@ type regionState uint8
 const (
 	regionOpen   regionState = iota
 	regionClosed             // revoked, or its session is over: nothing may change any more
-	regionLost               // with its host: nobody looks any more
+	regionLost               // with its host, or closed long ago: nobody looks any more
 )
 
 // Bounds of what is kept for the audits.
 const (
-	maxRegions = 80 // of one run (guess: memory)
+	maxRegions = 80 // of one run at once (guess: memory)
 	maxMaybe   = 32 // writes that may be there in part; then nobody writes there any more
 	maxDone    = 64 // writes done that are remembered
 	perHost    = 12 // regions that a host has open at once
+	// watchFor is how long a closed region is looked at, at least, if there are many: longer than
+	// any frame is on its way.
+	watchFor = 5 * core.Second
 )
+
+// room reports whether there may be another region, and makes some: each session that is renewed
+// begins with new ones.
+func (rs *regions) room() bool {
+	kept, oldest := 0, int32(-1)
+	for i := range rs.all {
+		if r := &rs.all[i]; r.state != regionLost {
+			kept++
+			if r.state == regionClosed && (oldest < 0 || r.closed < rs.all[oldest].closed) {
+				oldest = int32(i)
+			}
+		}
+	}
+	if kept < maxRegions {
+		return true
+	}
+	if oldest < 0 || rs.all[oldest].closed+watchFor > rs.w.loop.Now() {
+		return false
+	}
+	rs.audit(oldest)
+	rs.lose(oldest)
+	return true
+}
 
 // register opens a region for the peer of a session, and tells it.
 func (a *app) register(h *host, s *session) {
 	rs := &h.w.regions
-	if len(rs.all) == maxRegions {
+	if !rs.room() {
 		return
 	}
 	size := h.w.s.Work.RegionBytes
@@ -117,7 +145,7 @@ func (rs *regions) close(h *host, which int) {
 	number := h.app.regions[which]
 	rs.audit(number)
 	r := &rs.all[number]
-	r.state = regionClosed
+	r.state, r.closed = regionClosed, rs.w.loop.Now()
 	r.maybe, r.done = nil, nil
 	copy(r.shadow, r.memory)
 	h.app.regions = append(h.app.regions[:which], h.app.regions[which+1:]...)

@@ -44,6 +44,7 @@ type Plan struct {
 	ClockAt     core.Time // what its clock shows at the beginning
 	Handshake   core.Time // that a job of a handshake takes
 	FewNumbers  bool      // its sessions' numbers soon come again
+	RenewAfter  core.Time // that sessions which it began are renewed; 0: never
 	Peers       []int     // whom it begins sessions with; none: whoever the draw says
 	Passive     bool      // begins no calls, messages and writes
 }

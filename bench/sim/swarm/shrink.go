@@ -89,6 +89,7 @@ func lessWork() []reduction {
 		eachPlan(func(p *Plan) bool { return lower(&p.ClockAt, 0) }),
 		eachPlan(func(p *Plan) bool { return lower(&p.KeyFrames, 0) }),
 		eachPlan(func(p *Plan) bool { return set(&p.DriftPPM, 0) }),
+		eachPlan(func(p *Plan) bool { return lower(&p.RenewAfter, 0) }),
 		eachPlan(func(p *Plan) bool { return set(&p.MTU, 1500) }),
 		eachPlan(func(p *Plan) bool { return set(&p.Ring, 512) }),
 		eachPlan(func(p *Plan) bool { return set(&p.Burst, 64) }),

@@ -44,7 +44,7 @@ func (p *Plan) valid(self, hosts int) bool {
 	return p.MTU >= 1280 && p.MTU <= 9000 && p.Lanes >= 1 && p.Lanes <= transport.MaxLanes &&
 		p.Ring >= 1 && p.Burst >= 1 && p.FrameCost > 0 && p.EventCost > 0 && p.ClockAt >= 0 &&
 		p.DriftPPM > -million/2 && p.DriftPPM < million/2 && p.Handshake >= 0 &&
-		(p.UDP == 0 || p.UDP == 4 || p.UDP == 6)
+		p.RenewAfter >= 0 && (p.UDP == 0 || p.UDP == 4 || p.UDP == 6)
 }
 
 func (h *Heal) validate(hosts int) error {

@@ -26,6 +26,8 @@ type world struct {
 	outcomes Outcomes
 	audits   uint64
 	healed   bool
+	before   uint32                // entries that were begun before it healed
+	fresh    [][]uint32            // sessions that succeeded none, by who tells and with whom
 	demand   func(w *world) string // of a test; nil: nothing
 	fail     *Failure              // the first promise broken
 }
@@ -44,6 +46,7 @@ func newWorld(s *Scenario, shared *Shared) (*world, error) {
 	w.regions.w = w
 	w.shared = shared
 	for i := range s.Hosts {
+		w.fresh = append(w.fresh, make([]uint32, len(s.Hosts)))
 		h := newHost(w, i)
 		w.hosts = append(w.hosts, h)
 		net.Attach(i, h)
@@ -120,11 +123,13 @@ const (
 	// endsWithin is how long after the last deadline everything has ended: a dead peer is found, a
 	// connection tried again with the longest pause between two attempts.
 	endsWithin = 30 * core.Second
+	// lookEvery is how often it looks whether all has ended, if there are few events.
+	lookEvery = core.Second / 4
 )
 
 // heal is the second phase: part of the hosts get well, and all that was begun must end.
 func (w *world) heal() {
-	w.healed = true
+	w.healed, w.before = true, uint32(len(w.ledger.all))
 	w.net.EndScript()
 	for _, h := range w.hosts {
 		h.app.idle = true
@@ -146,10 +151,7 @@ func (w *world) heal() {
 	}
 	last := max(w.ledger.last, w.loop.Now()) + endsWithin
 	for w.fail == nil && w.loop.Now() < last && !w.ended() {
-		if w.loop.Next() == core.Never {
-			break
-		}
-		w.step(1 << 62)
+		w.stepTo(min(last, w.loop.Now()+lookEvery))
 	}
 	if w.fail == nil && !w.ended() {
 		w.stuck()
@@ -210,14 +212,38 @@ func (w *world) doom(host int, fate Fate) {
 	}
 }
 
-// ended reports whether nothing is under way that must end.
+// stepTo lets events happen until the next audit, at most until that time.
+func (w *world) stepTo(until core.Time) {
+	most := w.loop.Events() + auditEvery
+	for w.fail == nil && w.loop.Events() < most && w.loop.Next() <= until {
+		w.loop.Run(w.loop.Next())
+	}
+	if w.loop.Next() > until {
+		w.loop.Run(until)
+	}
+	w.audit()
+}
+
+// ended reports whether nothing is under way that must end, and sessions are what they must be.
 func (w *world) ended() bool {
 	for _, h := range w.hosts {
-		if h.up && (len(h.app.open) != 0 || len(h.app.probes.missing) != 0) {
+		if h.up && (h.old() >= 0 || len(h.app.probes.missing) != 0) {
 			return false
 		}
 	}
-	return true
+	return w.disagreement() == ""
+}
+
+// old is something of a host that began before the network was healed and has not ended, negative
+// if there is nothing. A session that is renewed begins with offers, so that there is always
+// something new.
+func (h *host) old() int64 {
+	for _, n := range h.app.open {
+		if n < h.w.before {
+			return int64(n)
+		}
+	}
+	return -1
 }
 
 // stuck reports the first thing that has not ended.
@@ -230,14 +256,15 @@ func (w *world) stuck() {
 		switch {
 		case len(h.app.probes.missing) != 0:
 			f.Detail = fmt.Sprintf("host %d does not reach %v", h.index, h.app.probes.missing)
-		case len(h.app.open) != 0:
-			f.Detail = w.ledger.describe(h.app.open[0])
+		case h.old() >= 0:
+			f.Detail = w.ledger.describe(uint32(h.old()))
 		default:
 			continue
 		}
 		w.broken(f)
 		return
 	}
+	w.broken(&Failure{Invariant: "both ends agree on their session", Detail: w.disagreement()})
 }
 
 // orphan notes that who began an entry has crashed: it has no outcome any more.

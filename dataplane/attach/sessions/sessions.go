@@ -8,7 +8,7 @@
 //
 // A session that is begun here is renewed with a fresh handshake every 120 s, by itself: EventUp of
 // its successor says which session it Replaces. Calls under way end in the old one, new ones belong
-// into the successor.
+// into the successor. So do regions: register them again for it, and tell the peer.
 //
 // It joins what decides (transport.Endpoint, a machine) with what a machine must not have: a key
 // that the iokernel has certified, the system's randomness, the time of day, and a goroutine that

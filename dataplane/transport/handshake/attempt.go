@@ -40,6 +40,7 @@ type attempt struct {
 	retry   core.Time // when message 1 is made again
 	wait    core.Time // from one message 1 to the next
 	bad     int       // false replies
+	again   int       // how often message 1 was made anew
 	last    []byte    // message 1, as it was sent
 	cookie  [macBytes]byte
 	cookied bool // last was sent again with a cookie
@@ -196,6 +197,7 @@ func (m *Machine) HandleTimeout(now core.Time) {
 			m.note(ReasonGivenUp)
 			m.fail(a)
 		case a.state == waiting && now >= a.retry:
+			a.again++
 			m.writeInit(now, a)
 		}
 	}

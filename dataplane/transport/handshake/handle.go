@@ -134,7 +134,7 @@ func (m *Machine) doneOwn(now core.Time, j *Job) {
 		m.overtake(a.id)
 		m.events = append(m.events, Event{
 			Kind: EventUp, Initiator: true, Attempt: a.id, Addr: a.addr, Key: a.peer,
-			Peer: j.who, Params: j.said.params, Keys: j.keys,
+			Peer: j.who, Params: j.said.params, Keys: j.keys, Again: a.again,
 		})
 	}
 }

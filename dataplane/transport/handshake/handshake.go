@@ -271,6 +271,8 @@ type Event struct {
 	Addr   Addr // where the peer is
 	Key    identity.Key
 	Peer   identity.Certificate
-	Params Params    // the peer's
-	Keys   seal.Keys // EventUp: wipe them once the lanes are made
+	Params Params // the peer's
+	// Again is, at an initiator, how often message 1 was made anew: it or the answer was lost.
+	Again int
+	Keys  seal.Keys // EventUp: wipe them once the lanes are made
 }
