@@ -150,14 +150,27 @@ func (l *Loop) take(until core.Time) (e Event, ok bool) {
 // present.
 func (l *Loop) Run(until core.Time) {
 	for e, ok := l.take(until); ok; e, ok = l.take(until) {
-		l.now = e.At
-		l.events++
-		l.mix(uint64(e.At))
-		l.mix(uint64(e.To)<<32 | uint64(e.Kind))
-		l.mix(e.Arg)
-		l.parts[e.To].Handle(l.now, e)
+		l.happen(e)
 	}
 	l.now = max(l.now, until)
+}
+
+// Step lets the next event happen, and reports whether there was one.
+func (l *Loop) Step() bool {
+	e, ok := l.take(core.Never)
+	if ok {
+		l.happen(e)
+	}
+	return ok
+}
+
+func (l *Loop) happen(e Event) {
+	l.now = e.At
+	l.events++
+	l.mix(uint64(e.At))
+	l.mix(uint64(e.To)<<32 | uint64(e.Kind))
+	l.mix(e.Arg)
+	l.parts[e.To].Handle(l.now, e)
 }
 
 // The constants of FNV-1a for 64 bits. Its bytes are words here: a fingerprint for equality, with

@@ -32,6 +32,7 @@ type host struct {
 	spinning int       // wake-ups in a row that were due at once and found nothing to do
 
 	app     app
+	closes  int              // sessions that it has closed, in all its lives
 	jobs    due              // of handshakes, by when they are done
 	sums    []*handshake.Job // those, by number
 	seals   seals
@@ -41,7 +42,11 @@ type host struct {
 func newHost(w *world, index int) *host {
 	h := &host{w: w, index: index, plan: &w.s.Hosts[index], awake: core.Never}
 	h.id = w.loop.Add(h)
-	h.ring.slots = make([]waiting, h.plan.Ring)
+	slots := &w.shared.rings[index]
+	if len(*slots) < h.plan.Ring {
+		*slots = append(*slots, make([]waiting, h.plan.Ring-len(*slots))...)
+	}
+	h.ring.slots = (*slots)[:h.plan.Ring]
 	h.app.draws = draws{rand.New(rand.NewPCG(w.s.Seed, streamApp+uint64(index)))}
 	return h
 }
