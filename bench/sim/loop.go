@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/dunlin-io/dunlin/core"
 )
@@ -28,26 +29,37 @@ type Component interface {
 
 // Loop is virtual time: it takes the earliest event, makes it the present, hands it to its
 // component, and so on. An event cannot be taken back; components that change their mind put a
-// generation into Arg and ignore the old one.
+// generation into Arg and ignore the old one. Whoever does so all the time has an alarm instead,
+// one of each component, which is moved and not posted again.
 //
 // The hash covers every event in the order in which they happened, so two runs with the same hash
 // were the same run.
 type Loop struct {
 	now    core.Time
-	queue  []Event // heap of four children per node: half as deep as two, same cache lines
+	queue  heap
 	posted uint64
 	parts  []Component
+	alarms []Event // by component; At is core.Never where none is set
+	ring   int     // the alarm that rings first, or any if none is set
 	hash   uint64
 	events uint64
 }
+
+// KindAlarm is the kind of the event that is a component's alarm.
+const KindAlarm = ^uint32(0)
+
+// heap has four children per node: half as deep as two, same cache lines.
+type heap []Event
 
 // NewLoop returns a loop at time 0 without components.
 func NewLoop() *Loop { return &Loop{hash: fnvOffset} }
 
 // Add adds a component. All are added before the first event is posted to them.
 func (l *Loop) Add(c Component) ID {
+	id := ID(len(l.parts))
 	l.parts = append(l.parts, c)
-	return ID(len(l.parts) - 1)
+	l.alarms = append(l.alarms, Event{At: core.Never, To: id, Kind: KindAlarm})
+	return id
 }
 
 // Now is the present.
@@ -55,10 +67,14 @@ func (l *Loop) Now() core.Time { return l.now }
 
 // Next is when the next event happens, core.Never if none is posted.
 func (l *Loop) Next() core.Time {
-	if len(l.queue) == 0 {
-		return core.Never
+	next := core.Never
+	if len(l.alarms) > 0 {
+		next = l.alarms[l.ring].At
 	}
-	return l.queue[0].At
+	if len(l.queue) > 0 {
+		next = min(next, l.queue[0].At)
+	}
+	return next
 }
 
 // Hash is that of all events so far.
@@ -78,19 +94,83 @@ func (l *Loop) Post(at core.Time, to ID, kind uint32, arg uint64) {
 	l.up(len(l.queue) - 1)
 }
 
+// Alarm sets a component's alarm to a time that is not past, whatever it was set to before;
+// core.Never turns it off. It rings once, as an event of KindAlarm.
+func (l *Loop) Alarm(of ID, at core.Time) {
+	if at < l.now {
+		panic(fmt.Sprintf("sim: alarm of component %d at %d ns, set at %d ns", of, at, l.now))
+	}
+	l.posted++
+	a := &l.alarms[of]
+	later := at >= a.At // at the same time it rings behind what was posted meanwhile
+	a.At, a.order = at, l.posted
+	switch {
+	case int(of) != l.ring:
+		if a.before(&l.alarms[l.ring]) != 0 {
+			l.ring = int(of)
+		}
+	case later:
+		l.findRing()
+	}
+}
+
+// findRing looks for the alarm that rings first. Components with alarms are few.
+func (l *Loop) findRing() {
+	first := 0
+	for i := range l.alarms {
+		if l.alarms[i].before(&l.alarms[first]) != 0 {
+			first = i
+		}
+	}
+	l.ring = first
+}
+
+// take takes the event that happens first, if it does until then.
+func (l *Loop) take(until core.Time) (e Event, ok bool) {
+	if len(l.alarms) == 0 {
+		return e, false
+	}
+	a := &l.alarms[l.ring]
+	if len(l.queue) == 0 || a.before(&l.queue[0]) != 0 {
+		if a.At > until || a.At == core.Never {
+			return e, false
+		}
+		e = *a
+		a.At = core.Never
+		l.findRing()
+		return e, true
+	}
+	if l.queue[0].At > until {
+		return e, false
+	}
+	return l.pop(), true
+}
+
 // Run lets everything happen that is due until then, that moment included, and makes it the
 // present.
 func (l *Loop) Run(until core.Time) {
-	for len(l.queue) > 0 && l.queue[0].At <= until {
-		e := l.pop()
-		l.now = e.At
-		l.events++
-		l.mix(uint64(e.At))
-		l.mix(uint64(e.To)<<32 | uint64(e.Kind))
-		l.mix(e.Arg)
-		l.parts[e.To].Handle(l.now, e)
+	for e, ok := l.take(until); ok; e, ok = l.take(until) {
+		l.happen(e)
 	}
 	l.now = max(l.now, until)
+}
+
+// Step lets the next event happen, and reports whether there was one.
+func (l *Loop) Step() bool {
+	e, ok := l.take(core.Never)
+	if ok {
+		l.happen(e)
+	}
+	return ok
+}
+
+func (l *Loop) happen(e Event) {
+	l.now = e.At
+	l.events++
+	l.mix(uint64(e.At))
+	l.mix(uint64(e.To)<<32 | uint64(e.Kind))
+	l.mix(e.Arg)
+	l.parts[e.To].Handle(l.now, e)
 }
 
 // The constants of FNV-1a for 64 bits. Its bytes are words here: a fingerprint for equality, with
@@ -108,15 +188,19 @@ func (l *Loop) mix(v uint64) {
 	l.hash = h ^ h>>32 // a product moves bits up only
 }
 
-func (e *Event) before(f *Event) bool {
-	return e.At < f.At || e.At == f.At && e.order < f.order
+// before is 1 if e happens before f, else 0: without a branch, as nobody could predict it. No time is
+// negative.
+func (e *Event) before(f *Event) int {
+	_, less := bits.Sub64(e.order, f.order, 0)
+	_, less = bits.Sub64(uint64(e.At), uint64(f.At), less)
+	return int(less)
 }
 
 func (l *Loop) up(i int) {
 	e := l.queue[i]
 	for i > 0 {
 		above := (i - 1) / 4
-		if !e.before(&l.queue[above]) {
+		if e.before(&l.queue[above]) == 0 {
 			break
 		}
 		l.queue[i] = l.queue[above]
@@ -134,17 +218,9 @@ func (l *Loop) pop() Event {
 		return top
 	}
 	i := 0
-	for {
-		least := 4*i + 1
-		if least >= last {
-			break
-		}
-		for c := least + 1; c < min(4*i+5, last); c++ {
-			if l.queue[c].before(&l.queue[least]) {
-				least = c
-			}
-		}
-		if !l.queue[least].before(&e) {
+	for 4*i+1 < last {
+		least := l.queue.least(4*i + 1)
+		if l.queue[least].before(&e) == 0 {
 			break
 		}
 		l.queue[i] = l.queue[least]
@@ -152,4 +228,19 @@ func (l *Loop) pop() Event {
 	}
 	l.queue[i] = e
 	return top
+}
+
+// least is the earliest of up to four nodes from first on, of which there is one.
+func (q heap) least(first int) int {
+	if first+4 > len(q) {
+		least := first
+		for c := first + 1; c < len(q); c++ {
+			least += (c - least) * q[c].before(&q[least])
+		}
+		return least
+	}
+	four := q[first : first+4 : first+4]
+	a := four[1].before(&four[0])
+	b := 2 + four[3].before(&four[2])
+	return first + a + (b-a)*four[b].before(&four[a])
 }

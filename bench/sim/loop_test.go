@@ -81,10 +81,71 @@ func TestLoopPostsForNow(t *testing.T) {
 	}
 }
 
+// TestLoopAlarms moves the alarms of three components at random beside events that are posted, and
+// expects them to ring when they were set to last, in the order of setting and posting.
+func TestLoopAlarms(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l, r := NewLoop(), &recorder{}
+		for range 3 {
+			l.Add(r)
+		}
+		type due struct {
+			at    core.Time
+			order int
+		}
+		alarms := []due{{core.Never, 0}, {core.Never, 0}, {core.Never, 0}}
+		var posted []due
+		for order := range rapid.IntRange(1, 60).Draw(t, "steps") {
+			at := l.Now() + core.Time(rapid.Int64Range(0, 10).Draw(t, "at"))
+			id := rapid.IntRange(0, 2).Draw(t, "component")
+			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			case 0:
+				l.Post(at, 0, 7, uint64(order))
+				posted = append(posted, due{at, order})
+			case 1:
+				l.Alarm(ID(id), core.Never)
+				alarms[id].at = core.Never
+			case 2:
+				first := due{core.Never, 0}
+				for _, d := range append(alarms[:3:3], posted...) {
+					if d.at < first.at || d.at == first.at && d.order < first.order {
+						first = d
+					}
+				}
+				if l.Next() != first.at {
+					t.Fatalf("next is at %d, want %d", l.Next(), first.at)
+				}
+				if l.Step() != (first.at != core.Never) {
+					t.Fatalf("a step that did not happen, or nothing to happen: %+v", first)
+				}
+				if first.at == core.Never {
+					continue
+				}
+				e := r.seen[len(r.seen)-1]
+				if e.Kind == KindAlarm {
+					if alarms[e.To] != first {
+						t.Fatalf("alarm of %d, want %+v of %+v", e.To, first, alarms)
+					}
+					alarms[e.To].at = core.Never
+					continue
+				}
+				if len(posted) == 0 || e.Arg != uint64(first.order) {
+					t.Fatalf("event %+v, want %+v", e, first)
+				}
+				posted = slices.DeleteFunc(posted, func(d due) bool { return d == first })
+			default:
+				l.Alarm(ID(id), at)
+				alarms[id] = due{at, order}
+			}
+		}
+	})
+}
+
 func TestLoopRefuses(t *testing.T) {
 	for name, post := range map[string]func(l *Loop, id ID){
 		"the past":           func(l *Loop, id ID) { l.Post(9, id, 0, 0) },
 		"an unknown address": func(l *Loop, id ID) { l.Post(20, id+1, 0, 0) },
+		"the past, by alarm": func(l *Loop, id ID) { l.Alarm(id, 9) },
 	} {
 		l := NewLoop()
 		id := l.Add(&recorder{})

@@ -125,7 +125,7 @@ func (c *Courier) Next(now core.Time) core.Time {
 
 func (c *Courier) events(now core.Time) (n int) {
 	for ev, ok := c.e.NextEvent(now); ok; ev, ok = c.e.NextEvent(now) {
-		c.app(now, ev)
+		c.app(now, *ev)
 		n++
 	}
 	return n

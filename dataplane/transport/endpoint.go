@@ -157,14 +157,14 @@ func (c Config) withDefaults() Config {
 // MaxFrame is the longest frame that NextFrame writes.
 func (e *Endpoint) MaxFrame() int { return e.mtu + wire.EthernetBytes }
 
-// NextEvent is the next thing that happened. See Event for how long its bytes live.
-func (e *Endpoint) NextEvent(now core.Time) (ev Event, ok bool) {
+// NextEvent is the next thing that happened. It and its bytes are valid until the next call.
+func (e *Endpoint) NextEvent(now core.Time) (ev *Event, ok bool) {
 	e.settle(now)
 	if e.events.n == 0 {
-		return Event{}, false
+		return nil, false
 	}
 	e.given = e.events.pop()
-	return e.given.ev, true
+	return &e.given.ev, true
 }
 
 // settle takes back what came with the last event.
@@ -172,8 +172,8 @@ func (e *Endpoint) settle(now core.Time) {
 	if l := e.given.lane; l != nil {
 		l.letGo(e.given.buf)
 		l.regrant(now, e.given.cost)
+		e.given = queued{}
 	}
-	e.given = queued{}
 }
 
 // find is a session that is not over.

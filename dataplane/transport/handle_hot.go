@@ -14,17 +14,25 @@ func (e *Endpoint) HandleFrame(now core.Time, frame []byte) Reason {
 	if bad != wire.OK {
 		return e.drop(ReasonNotOurs)
 	}
-	switch {
-	case p.Kind == wire.KindRaw && p.EtherType == wire.EtherTypeDunlin:
-		h := wire.Ethernet(frame)
-		e.from = RawPath(h.Dst(), h.Src())
-	case p.Kind == wire.KindUDP4 || p.Kind == wire.KindUDP6:
-		flow := wire.FlowOf(frame, p)
-		e.from = UDPPath(flow.Turned())
-	default:
+	udp := p.Kind == wire.KindUDP4 || p.Kind == wire.KindUDP6
+	if !udp && (p.Kind != wire.KindRaw || p.EtherType != wire.EtherTypeDunlin) {
 		return e.drop(ReasonNotOurs)
 	}
-	return e.HandlePacket(now, &e.from, frame[p.Payload:p.Len()])
+	payload := frame[p.Payload:p.Len()]
+	h, body, reason := parseHeader(payload)
+	if reason == OK && h.Type() == TypeData {
+		if s := e.talking(h.Session()); s != nil {
+			return e.handleData(now, s, h, body) // most frames: nobody asks for the way back
+		}
+	}
+	if udp {
+		flow := wire.FlowOf(frame, p)
+		e.from = UDPPath(flow.Turned())
+	} else {
+		h := wire.Ethernet(frame)
+		e.from = RawPath(h.Dst(), h.Src())
+	}
+	return e.HandlePacket(now, &e.from, payload)
 }
 
 // HandlePacket is HandleFrame for whoever has parsed the packet: payload is what follows the
@@ -36,7 +44,11 @@ func (e *Endpoint) HandlePacket(now core.Time, back *Path, payload []byte) Reaso
 	}
 	switch h.Type() {
 	case TypeData:
-		return e.handleData(now, back, h, body)
+		if s := e.talking(h.Session()); s != nil {
+			return e.handleData(now, s, h, body)
+		}
+		e.sayUnknown(now, back, h)
+		return e.drop(ReasonSession)
 	case TypeHandshake:
 		return e.handleHandshake(now, back, h, body)
 	case TypeUnknown:
@@ -50,12 +62,16 @@ func (e *Endpoint) drop(r Reason) Reason {
 	return r
 }
 
-func (e *Endpoint) handleData(now core.Time, back *Path, h Header, body []byte) Reason {
-	s := e.lookup(h.Session())
+// talking is the session of that number, nil if there is none or it has no keys yet.
+func (e *Endpoint) talking(number uint32) *session {
+	s := e.lookup(number)
 	if s == nil || s.state == sessionConnecting {
-		e.sayUnknown(now, back, h)
-		return e.drop(ReasonSession)
+		return nil
 	}
+	return s
+}
+
+func (e *Endpoint) handleData(now core.Time, s *session, h Header, body []byte) Reason {
 	l := s.lane(h.Lane())
 	if l == nil {
 		return e.drop(ReasonLane)

@@ -55,6 +55,13 @@ type builder struct {
 	list   [maxRefs]ref
 }
 
+// start begins a frame. What is behind refs in the list stays: nobody reads it.
+func (w *builder) start(room []byte) {
+	w.b, w.n, w.route = room, 0, 0
+	w.full, w.must, w.lazy, w.acked, w.pinged = false, false, true, false, false
+	w.count, w.small, w.refs = 0, false, 0
+}
+
 // hold is how long the peer may keep the acknowledgement.
 func (w *builder) hold() core.Time {
 	switch {
@@ -91,7 +98,7 @@ func (l *lane) build(now core.Time, dst []byte, bulk bool) int {
 	head := s.path.headerBytes()
 	room := s.path.room(s.mtu.now) - HeaderBytes - TagBytes
 	w := &l.e.builder
-	*w = builder{b: dst[head+HeaderBytes : head+HeaderBytes+room], lazy: true}
+	w.start(dst[head+HeaderBytes : head+HeaderBytes+room])
 	if s.state == sessionClosing {
 		l.putClose(w)
 	} else {

@@ -20,7 +20,9 @@ func (q *queue[T]) push(v T) {
 func (q *queue[T]) pop() T {
 	v := q.ring[q.head]
 	q.head = (q.head + 1) & (len(q.ring) - 1)
-	q.n--
+	if q.n--; q.n == 0 {
+		q.head = 0 // what was used lately is in the cache
+	}
 	return v
 }
 

@@ -241,11 +241,11 @@ func (r *rig) drain(s *side) {
 			}
 			more = true
 			if s.serve != nil {
-				s.serve(s, ev)
+				s.serve(s, *ev)
 				continue
 			}
 			ev.Header, ev.Data = bytes.Clone(ev.Header), bytes.Clone(ev.Data)
-			s.events = append(s.events, ev)
+			s.events = append(s.events, *ev)
 		}
 		for {
 			n := s.e.NextFrame(r.now, s.buffer)

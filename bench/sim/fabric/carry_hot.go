@@ -1,6 +1,8 @@
 package fabric
 
 import (
+	"encoding/binary"
+
 	"github.com/dunlin-io/dunlin/bench/sim"
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/fault"
@@ -155,12 +157,14 @@ func (p *Port) serialise(now core.Time, free *core.Time, length int) (core.Time,
 	return *free, true
 }
 
-// digest is of a frame's last bytes, its length and its first.
+// digest is of a frame's length and its last bytes.
 func digest(b []byte) uint64 {
 	h := uint64(len(b))
-	tail := b[max(0, len(b)-8):]
-	for _, c := range tail {
-		h = h<<8 ^ h>>56 ^ uint64(c)
+	if len(b) >= 8 {
+		return h<<48 ^ binary.LittleEndian.Uint64(b[len(b)-8:])
+	}
+	for _, c := range b {
+		h = h<<8 ^ uint64(c)
 	}
 	return h
 }

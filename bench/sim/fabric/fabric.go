@@ -114,6 +114,14 @@ func New(l *sim.Loop, hosts int, seed uint64) *Network {
 	return n
 }
 
+// Inherit takes over the memory of a network that is over, which must not be used any more. It
+// changes nothing but what is allocated; call it before the first frame.
+func (n *Network) Inherit(old *Network) {
+	n.frames.all, old.frames.all = old.frames.all, nil
+	n.frames.recycle()
+	n.flying.all = old.flying.all[:0]
+}
+
 // Attach names who receives what is sent to host.
 func (n *Network) Attach(host int, to Receiver) { n.hosts[host].to = to }
 
@@ -204,6 +212,16 @@ func (n *Network) forget(p *path) {
 		}
 	}
 	p.history = nil
+}
+
+// recycle makes all frames free ones.
+func (s *frames) recycle() {
+	s.free, s.used = [classes]int32{}, 0
+	for i := range s.all {
+		f := &s.all[i]
+		f.refs, f.next = 0, s.free[f.class]
+		s.free[f.class] = int32(i) + 1
+	}
 }
 
 // grow makes one more frame of a class: the only place that allocates frames.

@@ -1,6 +1,10 @@
 package fabric
 
-import "github.com/dunlin-io/dunlin/core/invariant"
+import (
+	"math/bits"
+
+	"github.com/dunlin-io/dunlin/core/invariant"
+)
 
 // Sizes of frames are powers of two, each with a list of free ones of its own: small frames are
 // most of what a simulation remembers for replays.
@@ -30,10 +34,7 @@ type frames struct {
 
 // take copies b into a frame that the caller shares with nobody.
 func (s *frames) take(b []byte) int32 {
-	class := uint8(0)
-	for len(b) > 1<<(smallest+class) {
-		class++
-	}
+	class := uint8(max(bits.Len(uint(len(b)-1)), smallest) - smallest)
 	i := s.free[class] - 1
 	if i >= 0 {
 		s.free[class] = s.all[i].next

@@ -57,6 +57,10 @@ func (a *app) do(h *host, what action) bool {
 		s.leaving, s.drained = true, true
 		h.must("Drain", h.endpoint.Drain(h.local(h.busy), s.id))
 	case doClose:
+		if work.Closes != 0 && h.closes >= work.Closes {
+			return true
+		}
+		h.closes++
 		s.leaving = true
 		h.must("Close", h.endpoint.Close(h.local(h.busy), s.id))
 	}
@@ -76,14 +80,13 @@ func (a *app) order(h *host, s *session, k kind, size uint32) (uint32, transport
 	work := &h.w.s.Work
 	lanes := min(h.plan.Lanes, h.w.hosts[s.peer].plan.Lanes)
 	e := entry{
-		kind: k, from: uint8(h.index), to: uint8(s.peer), life: h.life, size: size, session: s.id,
-		lane: uint8(a.draws.IntN(lanes)), route: a.draws.Uint64N(1 << 40),
+		kind: k, from: uint8(h.index), to: uint8(s.peer), life: uint8(h.life), size: size,
+		session: s.id, lane: uint8(a.draws.IntN(lanes)), route: a.draws.Uint64N(1 << 40),
 		region: -1,
 	}
 	within := core.Time(a.draws.between(int64(work.Deadline[0]), int64(work.Deadline[1])))
 	e.deadline = h.local(h.busy) + within
-	e.world = h.when(e.deadline)
-	n := h.w.ledger.add(e)
+	n := h.w.ledger.add(e, h.when(e.deadline))
 	o := transport.Order{
 		Session: s.id, Lane: e.lane, Route: e.route, Tag: uint64(n), Deadline: e.deadline,
 	}
@@ -102,7 +105,7 @@ func (a *app) opened(h *host, n uint32, err error) bool {
 		h.w.loop.Mix(uint64(n))
 		return false
 	}
-	e.place = uint32(len(a.open))
+	e.place = uint16(len(a.open))
 	a.open = append(a.open, n)
 	return true
 }
@@ -118,18 +121,20 @@ func (a *app) closed(h *host, n uint32) {
 }
 
 // lent is bytes that the endpoint must copy: they are spoiled as soon as spoil is called.
-func (a *app) lent(b []byte) []byte {
-	a.scratch = append(a.scratch[:0], b...)
-	return a.scratch
+func (h *host) lent(b []byte) []byte {
+	to := &h.w.shared.lent
+	*to = append((*to)[:0], b...)
+	return *to
 }
 
 // spoil overwrites what was lent, here and there.
-func (a *app) spoil() {
+func (h *host) spoil() {
 	const step = 97
-	for i := 0; i < len(a.scratch); i += step {
-		a.scratch[i] ^= 0xff
+	b := h.w.shared.lent
+	for i := 0; i < len(b); i += step {
+		b[i] ^= 0xff
 	}
-	a.header = [headerBytes]byte{}
+	h.app.header = [headerBytes]byte{}
 }
 
 func (a *app) call(h *host, s *session, size uint32, probe bool) {
@@ -137,10 +142,10 @@ func (a *app) call(h *host, s *session, size uint32, probe bool) {
 	if probe {
 		o.Deadline = h.local(h.busy) + probeDeadline
 		e := &h.w.ledger.all[n]
-		e.deadline, e.world, e.probe = o.Deadline, h.when(o.Deadline), true
+		e.deadline, e.probe = o.Deadline, true
 	}
-	id, err := h.endpoint.Call(h.local(h.busy), o, a.lent(h.w.bytes.sent(n, size)))
-	a.spoil()
+	id, err := h.endpoint.Call(h.local(h.busy), o, h.lent(h.w.bytes.sent(n, size)))
+	h.spoil()
 	if a.opened(h, n, err) {
 		h.w.ledger.all[n].handle = uint64(id)
 	}
@@ -148,8 +153,8 @@ func (a *app) call(h *host, s *session, size uint32, probe bool) {
 
 func (a *app) send(h *host, s *session, size uint32) {
 	n, o := a.order(h, s, kindMessage, size)
-	err := h.endpoint.Send(h.local(h.busy), o, a.lent(h.w.bytes.sent(n, size)))
-	a.spoil()
+	err := h.endpoint.Send(h.local(h.busy), o, h.lent(h.w.bytes.sent(n, size)))
+	h.spoil()
 	a.opened(h, n, err)
 }
 
@@ -177,17 +182,17 @@ func (a *app) write(h *host, s *session) {
 	}
 	n, o := a.order(h, s, kindWrite, size)
 	e := &h.w.ledger.all[n]
-	e.region, e.at, e.foreign = to.region, at, wild && size > 0
+	e.region, e.at, e.foreign = int8(to.region), at, wild && size > 0
 	target := transport.Target{
 		Region: to.id, Offset: at, Stable: a.draws.percent(work.Stable),
 	}
 	data := h.w.bytes.sent(n, size)
 	if !target.Stable {
-		data = a.lent(data)
+		data = h.lent(data)
 	}
 	id, err := h.endpoint.Write(h.local(h.busy), o, target, data)
 	if !target.Stable {
-		a.spoil()
+		h.spoil()
 	}
 	if a.opened(h, n, err) {
 		h.w.ledger.all[n].handle = uint64(id)

@@ -18,7 +18,6 @@ type app struct {
 	idle     bool    // begins nothing any more, but for sessions and probes
 	regions  []int32 // of the world, that this host owns
 	requests []request
-	scratch  []byte
 	header   [headerBytes]byte
 	probes   probes
 	suspect  suspect
@@ -92,7 +91,7 @@ func (a *app) end(h *host) {
 	for _, r := range a.regions {
 		h.w.regions.lose(r)
 	}
-	*a = app{draws: a.draws, idle: a.idle, probes: a.probes, scratch: a.scratch}
+	*a = app{draws: a.draws, idle: a.idle, probes: a.probes}
 }
 
 // next is when turn has something to do.

@@ -49,6 +49,13 @@ func (h *host) sealed(frame []byte) {
 		if last.session != x.session || last.lane != x.lane || last.to != to {
 			continue
 		}
+		if x.counter == last.counter+1 { // none can go on from a higher one
+			last.counter = x.counter
+			if i > 0 { // what is used most is found first
+				h.seals.all[i], h.seals.all[i-1] = h.seals.all[i-1], h.seals.all[i]
+			}
+			return
+		}
 		keys++
 		// Of two counts that it may go on, it goes on the higher: no other choice fails later.
 		if x.counter > last.counter &&

@@ -60,7 +60,7 @@ func Draw(seed, frames uint64) Scenario {
 		}
 		slices.SortStableFunc(s.Acts, func(a, b Act) int { return cmp.Compare(a.After, b.After) })
 	}
-	s.Work = d.work()
+	s.Work = d.work(frames)
 	if d.percent(30) { // keys that are soon used up, and time for the next ones
 		s.Work.Gap = d.time(core.Millisecond, 8*core.Millisecond)
 		for i := range s.Hosts {
@@ -190,7 +190,7 @@ func (d draws) act(frames uint64, hosts int) Act {
 	}
 }
 
-func (d draws) work() Work {
+func (d draws) work(frames uint64) Work {
 	w := Work{
 		Gap:         d.time(2*core.Microsecond, 100*core.Microsecond),
 		Outstanding: int(d.log(1, 64)),
@@ -210,8 +210,12 @@ func (d draws) work() Work {
 			w.Weights[a] = 1 + d.IntN(most)
 		}
 	}
+	// A longer run has longer sessions, and not more of them.
+	for a, longer := 0, int(max(frames/DefaultFrames, 1)); a < int(doConnect); a++ {
+		w.Weights[a] *= longer
+	}
 	if d.percent(1) { // whoever must answer so many handshakes asks for cookies
-		w.Weights[doClose] = 100
+		w.Weights[doClose], w.Closes = 100, stormCloses
 		w.Gap = core.Microsecond
 	}
 	if d.percent(50) {
@@ -228,6 +232,10 @@ func (d draws) work() Work {
 	}
 	return w
 }
+
+// stormCloses is how many sessions a host closes in a storm of handshakes: several times what is
+// answered without a cookie. Each means arithmetic worth some hundred frames.
+const stormCloses = 32
 
 func (d draws) sizes() Sizes {
 	small, most := d.oneOf(60, 80, 95, 100), d.oneOf(2000, 20_000, 200_000)

@@ -180,8 +180,8 @@ func (a *app) answer(h *host, slot int) {
 	x.reply = a.size(work.Replies)
 	x.answer = answerReplied
 	header := putHeader(&a.header, kindCall, r.entry, x.reply)
-	err := h.endpoint.Reply(now, id, header, a.lent(h.w.bytes.replied(r.entry, x.reply)))
-	a.spoil()
+	err := h.endpoint.Reply(now, id, header, h.lent(h.w.bytes.replied(r.entry, x.reply)))
+	h.spoil()
 	if err == nil {
 		return
 	}
@@ -209,7 +209,7 @@ func (a *app) ended(h *host, e *transport.Event, k kind) {
 	n := uint32(e.Tag)
 	x := h.w.ledger.get(e.Tag)
 	if x == nil || x.kind != k && !(k == kindMessage && x.kind == kindOffer) ||
-		int(x.from) != h.index || x.life != h.life || x.session != e.Session {
+		int(x.from) != h.index || x.life != uint8(h.life) || x.session != e.Session {
 		h.w.broken(&Failure{
 			Invariant: "an outcome belongs to something",
 			Detail:    fmt.Sprintf("host %d, tag %d, kind %v", h.index, e.Tag, k),

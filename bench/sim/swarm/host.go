@@ -28,10 +28,11 @@ type host struct {
 	busy     core.Time // until then the core works
 	paused   core.Time // until then it does nothing
 	told     core.Time // the local time when the endpoint last could see what is due
-	awake    core.Time // the wake-up that counts; core.Never: none is posted
+	awake    core.Time // what its alarm is set to; core.Never: none is
 	spinning int       // wake-ups in a row that were due at once and found nothing to do
 
 	app     app
+	closes  int              // sessions that it has closed, in all its lives
 	jobs    due              // of handshakes, by when they are done
 	sums    []*handshake.Job // those, by number
 	seals   seals
@@ -41,7 +42,11 @@ type host struct {
 func newHost(w *world, index int) *host {
 	h := &host{w: w, index: index, plan: &w.s.Hosts[index], awake: core.Never}
 	h.id = w.loop.Add(h)
-	h.ring.slots = make([]waiting, h.plan.Ring)
+	slots := &w.shared.rings[index]
+	if len(*slots) < h.plan.Ring {
+		*slots = append(*slots, make([]waiting, h.plan.Ring-len(*slots))...)
+	}
+	h.ring.slots = (*slots)[:h.plan.Ring]
 	h.app.draws = draws{rand.New(rand.NewPCG(w.s.Seed, streamApp+uint64(index)))}
 	return h
 }
@@ -82,7 +87,6 @@ func (h *host) when(local core.Time) core.Time {
 func (h *host) begin(now core.Time) {
 	h.life++
 	h.up = true
-	h.awake = core.Never // what is posted is of an earlier life
 	h.busy = max(h.busy, now)
 	h.endpoint = h.newEndpoint()
 	h.seals, h.accepts = seals{}, accepts{}
@@ -102,10 +106,7 @@ func (h *host) crash(until core.Time) {
 		h.app.end(h)
 		h.endpoint = nil
 	}
-	h.awake = core.Never
-	if until != core.Never {
-		h.wake(until)
-	}
+	h.sleep(until)
 }
 
 // revive ends a crash or a pause at once.
@@ -136,15 +137,12 @@ func (h *host) Receive(now core.Time, _ int, frame []byte) {
 }
 
 // Handle implements sim.Component: the core looks around.
-func (h *host) Handle(now core.Time, e sim.Event) {
-	switch {
-	case uint32(e.Arg) != h.life || now != h.awake:
-		return // of an earlier life, or an earlier one has come in between
-	case !h.up:
+func (h *host) Handle(now core.Time, _ sim.Event) {
+	h.awake = core.Never
+	if !h.up {
 		h.begin(now)
 		return
 	}
-	h.awake = core.Never
 	if now < h.busy || now < h.paused {
 		h.wake(now)
 		return
@@ -155,14 +153,30 @@ func (h *host) Handle(now core.Time, e sim.Event) {
 
 // wake makes sure that the core looks around at that time, or as soon as it can after that.
 func (h *host) wake(at core.Time) {
+	if at = h.able(at); at < h.awake {
+		h.setAlarm(at)
+	}
+}
+
+// sleep lets the core look around at that time and not before, unless it is woken.
+func (h *host) sleep(until core.Time) {
+	if until = h.able(until); until != h.awake {
+		h.setAlarm(until)
+	}
+}
+
+// able is that time, or when the core can do anything after it.
+func (h *host) able(at core.Time) core.Time {
 	at = max(at, h.w.loop.Now())
 	if h.up {
 		at = max(at, h.busy, h.paused)
 	}
-	if at < h.awake {
-		h.awake = at
-		h.w.loop.Post(at, h.id, 0, uint64(h.life))
-	}
+	return at
+}
+
+func (h *host) setAlarm(at core.Time) {
+	h.awake = at
+	h.w.loop.Alarm(h.id, at)
 }
 
 // work is one turn of the core: at most so many frames, then all else that is due.
@@ -180,14 +194,12 @@ func (h *host) work(frames int) {
 	}
 	h.events()
 	h.app.turn(h)
-	for sent := 0; h.w.fail == nil; {
+	for sent, fresh := 0, true; sent < h.plan.Burst && h.w.fail == nil; fresh = false {
 		h.beginJobs()
-		events := h.events()
-		more := h.send(h.plan.Burst - sent)
-		sent += more
-		if events+more == 0 || sent == h.plan.Burst {
-			break
+		if h.events() == 0 && !fresh {
+			break // and send has nothing more
 		}
+		sent += h.send(h.plan.Burst - sent)
 	}
 	h.rest(h.busy > start)
 }
@@ -206,9 +218,7 @@ func (h *host) rest(worked bool) {
 			Detail:    "the endpoint wants to be called at once, and has nothing to do",
 		})
 	}
-	if next != core.Never {
-		h.wake(next)
-	}
+	h.sleep(next)
 }
 
 // spinsAtMost is how many times in a row an endpoint may want to be called for nothing. One is the
@@ -257,7 +267,7 @@ func (h *host) events() (n int) {
 		n++
 		h.busy += h.plan.EventCost
 		h.w.loop.Mix(uint64(e.Kind)<<32 | uint64(e.Outcome)<<16 | uint64(e.Cause))
-		h.app.event(h, &e)
+		h.app.event(h, e)
 	}
 	return n
 }

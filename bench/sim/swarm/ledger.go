@@ -30,8 +30,19 @@ const (
 )
 
 // entry is one call, message or write: what was asked, what the other side saw of it, and how it
-// ended. It is never forgotten within a run, so that what comes late is recognised.
+// ended. It is never forgotten within a run, so that what comes late is recognised. There are tens
+// of thousands, so each is one line of the cache.
 type entry struct {
+	at       uint64 // in the region
+	route    uint64
+	session  transport.SessionID
+	handle   uint64    // a CallID or WriteID
+	deadline core.Time // on the clock of who asked
+	size     uint32
+	reply    uint32 // bytes
+	place    uint16 // in the list of what its host has under way
+	life     uint8  // of the host that asked, modulo 256
+	region   int8   // -1: none
 	kind     kind
 	ended    bool
 	canceled bool
@@ -43,18 +54,9 @@ type entry struct {
 	handed   uint8 // to a handler, so many times
 	lane     uint8
 	from, to uint8
-	life     uint32 // of the host that asked
-	place    uint32 // in the list of what its host has under way
-	size     uint32
-	reply    uint32 // bytes
-	region   int32
-	at       uint64 // in the region
-	route    uint64
-	session  transport.SessionID
-	handle   uint64    // a CallID or WriteID
-	deadline core.Time // on the clock of who asked
-	world    core.Time // the same, on the world's
 }
+
+var _ [127 - maxRegions]struct{} // a region's number fits into an entry
 
 // noOutcome is that of an entry whose host has crashed.
 const noOutcome transport.Outcome = 255
@@ -68,9 +70,10 @@ type ledger struct {
 // reset is an empty ledger in the memory of this one.
 func (l *ledger) reset() ledger { return ledger{all: l.all[:0]} }
 
-func (l *ledger) add(e entry) uint32 {
+// add books an entry whose deadline is at that time of the world.
+func (l *ledger) add(e entry, deadline core.Time) uint32 {
 	l.all = append(l.all, e)
-	l.last = max(l.last, e.world)
+	l.last = max(l.last, deadline)
 	return uint32(len(l.all) - 1)
 }
 

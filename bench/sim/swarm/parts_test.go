@@ -119,7 +119,7 @@ func TestRegionsKnowWhatMayBeThere(t *testing.T) {
 		n := newTestNetwork(t, w)
 		w.net = n
 		for _, at := range []uint64{0, 8, 32} { // entries 0 and 2 under way, 1 done
-			w.ledger.add(entry{kind: kindWrite, at: at, size: 32})
+			w.ledger.add(entry{kind: kindWrite, at: at, size: 32}, 0)
 		}
 		r := region{size: 100, memory: make([]byte, 100), shadow: make([]byte, 100)}
 		copy(r.memory[8:], p.sent(1, 32))

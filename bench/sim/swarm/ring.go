@@ -26,7 +26,9 @@ func (r *ring) push(frame []byte) {
 func (r *ring) pop() []byte {
 	b := r.slots[r.first].b
 	r.first = (r.first + 1) % len(r.slots)
-	r.count--
+	if r.count--; r.count == 0 {
+		r.first = 0 // what was used lately is in the cache
+	}
 	return b
 }
 

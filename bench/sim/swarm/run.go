@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/dunlin-io/dunlin/bench/sim/fabric"
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/dataplane/transport"
 )
@@ -60,6 +61,9 @@ type Shared struct {
 	payload payload
 	ledger  ledger
 	keys    keyring
+	net     *fabric.Network     // of the last run
+	rings   [MaxHosts][]waiting // of its hosts
+	lent    []byte
 }
 
 // mostBytes is the longest message of any scenario.
@@ -88,7 +92,7 @@ func (r *Runner) Run(s *Scenario) (result Result) {
 			result.Stack = string(debug.Stack())
 		}
 		w.harvest()
-		r.shared.ledger = w.ledger
+		r.shared.ledger, r.shared.net = w.ledger, w.net
 		result.Hash, result.Events, result.Until = w.loop.Hash(), w.loop.Events(), w.loop.Now()
 		result.Frames, result.Failure = w.frames(), w.fail
 		result.Outcomes, result.Rare = w.outcomes, w.rare

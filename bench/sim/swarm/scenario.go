@@ -72,6 +72,7 @@ type Work struct {
 	Gap         core.Time // mean time between two actions of a host
 	Outstanding int       // calls, messages and writes of a host under way at once
 	Weights     [actions]int
+	Closes      int   // sessions that a host closes at most; 0: any number
 	Sizes       Sizes // of requests, messages and writes
 	Replies     Sizes
 	Deadline    [2]core.Time // shortest and longest, of calls and writes

@@ -80,8 +80,9 @@ func (w *Work) validate() error {
 		}
 	}
 	if w.Gap < 1 || w.Outstanding < 0 || w.Outstanding > maxOpen || w.Deadline[0] < 1 ||
-		w.Deadline[1] < w.Deadline[0] || w.Deadline[1] > 60*core.Second || w.Regions < 0 ||
-		w.Regions > perHost || w.RegionBytes < 1 || w.RegionBytes > mostBytes || w.Think < 0 {
+		w.Deadline[1] < w.Deadline[0] || w.Deadline[1] > 60*core.Second || w.Closes < 0 ||
+		w.Regions < 0 || w.Regions > perHost || w.RegionBytes < 1 ||
+		w.RegionBytes > mostBytes || w.Think < 0 {
 		return fmt.Errorf("swarm: work cannot be like that: %+v", *w)
 	}
 	for _, s := range [...]Sizes{w.Sizes, w.Replies} {

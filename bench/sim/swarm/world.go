@@ -39,12 +39,15 @@ func newWorld(s *Scenario, shared *Shared) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	if shared.net != nil {
+		net.Inherit(shared.net)
+		shared.net = nil
+	}
 	w := &world{
-		s: s, loop: loop, net: net, bytes: &shared.payload, out: make([]byte, fabric.MaxFrame),
-		ledger: shared.ledger.reset(),
+		s: s, loop: loop, net: net, shared: shared, bytes: &shared.payload,
+		out: make([]byte, fabric.MaxFrame), ledger: shared.ledger.reset(),
 	}
 	w.regions.w = w
-	w.shared = shared
 	for i := range s.Hosts {
 		w.fresh = append(w.fresh, make([]uint32, len(s.Hosts)))
 		h := newHost(w, i)
@@ -92,9 +95,7 @@ func (w *world) trouble() bool {
 // step lets events happen until the next audit, at least one, and stops early at so many frames.
 func (w *world) step(frames uint64) {
 	until := w.loop.Events() + auditEvery
-	for w.fail == nil && w.loop.Events() < until && w.loop.Next() != core.Never &&
-		w.frames() < frames {
-		w.loop.Run(w.loop.Next())
+	for w.fail == nil && w.loop.Events() < until && w.frames() < frames && w.loop.Step() {
 		for w.acts < len(w.s.Acts) && w.s.Acts[w.acts].After <= w.frames() {
 			w.act(w.s.Acts[w.acts])
 			w.acts++
