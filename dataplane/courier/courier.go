@@ -4,9 +4,15 @@
 //	Link ─> Worker ─handler─> Endpoint.HandlePacket ─> Events (the application)
 //	Link <─ Worker <─SendRaw, SendUDP── Endpoint.NextFrame
 //
-// A Courier is a core.Poller; its work is events taken and frames sent. It belongs to the worker's
-// thread, as its endpoint does; put it behind the worker in the host. Where every frame of the
-// endpoint fits into a chunk of the worker's pool it is built there; longer ones are copied.
+// A Courier is a core.Poller; its work is events taken and frames sent. It belongs to whoever has
+// the worker, as its endpoint does: put it behind the worker in the host, or among its companions
+// in a team. A frame that the worker has not taken yet lies in the Courier, so the next turn may be
+// another thread's. Where every frame of the endpoint fits into a chunk of the worker's pool it is
+// built there; longer ones are copied.
+//
+// Timers wait for the input that came before them: a worker that had no core for a while finds the
+// acknowledgements and replies of that while in its ring, a burst a turn, and would else take them
+// for lost.
 package courier
 
 import (
@@ -36,6 +42,7 @@ type Courier struct {
 	frame   []byte         // the frame at hand; nil: all are built in chunks
 	held    int            // bytes of it that the worker has not taken yet; 0: none
 	blocked bool           // the worker had no chunk to build in
+	late    lateness       // of the endpoint's timers
 	in      []byte         // a packet of several segments
 	path    transport.Path
 }
@@ -83,11 +90,39 @@ func (c *Courier) Poll(now core.Time) (work int) {
 		c.e.JobDone(now, j)
 		work++
 	}
-	if c.e.Deadline() <= now {
+	if c.e.Deadline() > now {
+		c.late.on = false
+	} else if !c.defers() {
 		c.e.HandleTimeout(now)
 	}
 	work += c.submit()
 	return work + c.events(now) + c.Push(now)
+}
+
+// lateFrames is the most input that a timer waits for, so that a peer who floods cannot stop it:
+// what the default rings hold, all of which may have come while the worker had no core.
+const lateFrames = 1024
+
+// lateness is of a timer that is due and waits for input.
+type lateness struct {
+	on    bool
+	until uint64 // frames that the worker may have received by then
+	seen  uint64 // that it had at the last look
+}
+
+// defers reports whether a timer that is due has to wait for the worker's next burst: as long as
+// each turn brings more of what waits.
+func (c *Courier) defers() bool {
+	frames, l := c.w.Received(), &c.late
+	if !l.on {
+		l.until = frames + lateFrames
+	} else if frames == l.seen {
+		l.on = false
+		return false
+	}
+	l.seen = frames
+	l.on = c.w.Unread() && frames < l.until
+	return l.on
 }
 
 // Push sends what the endpoint has to say, for whoever has just asked something of it outside of

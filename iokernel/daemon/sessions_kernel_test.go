@@ -135,6 +135,18 @@ func (k *talker) call(id transport.SessionID, data []byte) {
 // alpha is a stranger, it calls itself so, but beta's cluster file has another key for that name.
 func hosts(t *testing.T, l *lab.Lab, direct, stranger bool) (ends [2]*Daemon) {
 	t.Helper()
+	return hostsWith(t, l, stranger, func(_ lab.Side, o *Options) {
+		if direct {
+			o.Config.Runtimes[0].AllowDirect, o.Config.Runtimes[0].Queue = true, 0
+		}
+	})
+}
+
+// hostsWith is hosts whose configurations are changed.
+func hostsWith(t *testing.T, l *lab.Lab, stranger bool, change func(lab.Side, *Options)) (
+	ends [2]*Daemon,
+) {
+	t.Helper()
 	configure := [2]func(*Options){clusterOf(t), clusterOf(t)}
 	if stranger {
 		configure[lab.A] = clusterOfKeys(t, 77, 2)
@@ -151,9 +163,7 @@ func hosts(t *testing.T, l *lab.Lab, direct, stranger bool) (ends [2]*Daemon) {
 			c.Runtimes[0].Endpoints = []config.Endpoint{
 				{EtherType: uint16(wire.EtherTypeDunlin)}, {UDP: echoPort},
 			}
-			if direct {
-				c.Runtimes[0].AllowDirect, c.Runtimes[0].Queue = true, 0
-			}
+			change(lab.Side(side), o)
 		})
 	}
 	return ends
