@@ -134,7 +134,6 @@ func TestCompanionOfASiblingWithACore(t *testing.T) {
 
 // lender keeps what threads tell about one worker, as a baton.Line does: any thread may ask.
 type lender struct {
-	teller
 	asks, heard atomic.Uint32
 	due         atomic.Int64
 }

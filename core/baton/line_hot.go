@@ -71,8 +71,8 @@ func (l *Line) Queue(tasks int, oldest, due core.Time) {
 }
 
 // Ask tells that there is work which the iokernel cannot see, for any worker of the runtime: until
-// it is Heard, the runtime wants a core if it has none. Any thread may ask: first the work is there,
-// then it asks, then it wakes the iokernel.
+// it is Heard, the runtime wants a core if it has none. Any thread may ask: first the work is
+// there, then it asks, then it wakes the iokernel.
 func (l *Line) Ask() { l.asks.Add(1) }
 
 // Heard tells that a worker looks now for all that was asked for so far.
