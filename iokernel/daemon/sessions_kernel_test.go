@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -210,6 +211,26 @@ func TestRuntimesTalk(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) { talk(t, ends[0], ends[1], path, longest) })
 			}
+		})
+	}
+}
+
+// TestSessionsOfSeveralWorkers: flows decide at which worker of a runtime a peer's packets come in,
+// and so at the one that has the sessions or at the other one.
+func TestSessionsOfSeveralWorkers(t *testing.T) {
+	for _, worker := range []int{0, 1} {
+		t.Run(fmt.Sprintf("worker %d", worker), func(t *testing.T) {
+			l := newLab(t, lab.PairOptions{})
+			ends := hostsWith(t, l, false, func(side lab.Side, o *Options) {
+				if side == lab.B {
+					o.Config.Runtimes[0].Workers = 2
+				}
+			})
+			a := newTalker(t, attach.Options{Name: "echo", Socket: ends[lab.A].Socket()},
+				sessions.Options{})
+			b := newTalker(t, attach.Options{Name: "echo", Socket: ends[lab.B].Socket()},
+				sessions.Options{Worker: worker})
+			talk(t, a, b, paths(l)["raw"], mediatedBytes)
 		})
 	}
 }

@@ -127,6 +127,15 @@ func open(rt *attach.Runtime, o Options, app App) (_ *Sessions, err error) {
 		s.solver.Close()
 		return nil, err
 	}
+	for k := range rt.Workers() {
+		if k == o.Worker {
+			continue
+		}
+		if err := s.courier.Relay(rt.Worker(k), s.wake); err != nil {
+			s.solver.Close()
+			return nil, err
+		}
+	}
 	rt.Accompany(o.Worker, s)
 	rt.AtClose(s.close)
 	return s, nil
