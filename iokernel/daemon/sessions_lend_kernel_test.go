@@ -37,14 +37,16 @@ func newLentHosts(t *testing.T) (*lab.Lab, [2]*Daemon) {
 	})
 }
 
-func newLentTalkers(t *testing.T, o sessions.Options) *lentTalkers {
+func newLentTalkers(t *testing.T, spin attach.Spin, o sessions.Options) *lentTalkers {
 	t.Helper()
 	l, ends := newLentHosts(t)
 	k := &lentTalkers{
 		ends: ends, toB: paths(l)["raw"],
 		toA: transport.RawPath(l.End(lab.B).MAC, l.End(lab.A).MAC),
 		a:   newTalker(t, attach.Options{Name: "echo", Socket: ends[lab.A].Socket()}, o),
-		b:   newTalker(t, attach.Options{Name: "echo", Socket: ends[lab.B].Socket()}, o),
+		b: newTalker(t, attach.Options{
+			Name: "echo", Socket: ends[lab.B].Socket(), Spin: spin,
+		}, o),
 	}
 	startChild(t, "compute", ends[lab.B].Socket(), batchName, modeMediated)
 	return k
@@ -82,7 +84,7 @@ func (k *lentTalkers) sound(t *testing.T) {
 // TestRuntimesTalkOnALentCore: a service whose core another has meanwhile answers calls of every
 // size and has its memory written to, and calls others itself.
 func TestRuntimesTalkOnALentCore(t *testing.T) {
-	k := newLentTalkers(t, sessions.Options{})
+	k := newLentTalkers(t, attach.Spin{}, sessions.Options{})
 	had, before := k.had(t), user(coresOf(t, k.ends[lab.B]), "echo")
 	for range 2 {
 		talk(t, k.a, k.b, k.toB, mediatedBytes)
@@ -108,9 +110,19 @@ func TestRuntimesTalkOnALentCore(t *testing.T) {
 
 // TestSessionWithoutACore: a session that nobody uses is kept alive by timers while another has the
 // core, asks and is asked for signs of life, and afterwards calls and Do are answered in it. What a
-// call waits for then is the pass that sees the frame and a hand-over.
+// call waits for then is the pass that sees the frame and a hand-over. A worker with nothing to do
+// waits for others to take its core, or parks by itself.
 func TestSessionWithoutACore(t *testing.T) {
-	k := newLentTalkers(t, sessions.Options{Transport: transport.Config{
+	for name, spin := range map[string]attach.Spin{
+		"polls": attach.SpinFor(core.Never), "parks": attach.SpinFor(0),
+	} {
+		t.Run(name, func(t *testing.T) { beQuiet(t, spin) })
+	}
+}
+
+func beQuiet(t *testing.T, spin attach.Spin) {
+	t.Helper()
+	k := newLentTalkers(t, spin, sessions.Options{Transport: transport.Config{
 		KeepAlive: core.Second / 20,
 	}})
 	id := k.a.connect(transport.Peer{Path: k.toB, Key: k.b.s.Key()})
@@ -144,7 +156,9 @@ func TestSessionWithoutACore(t *testing.T) {
 // its timers and its solver, though no frame comes for it and nobody asks anything of it.
 func TestRenewalWithoutACore(t *testing.T) {
 	const renewals = 3
-	k := newLentTalkers(t, sessions.Options{Transport: transport.Config{RenewAfter: core.Second / 4}})
+	k := newLentTalkers(t, attach.Spin{}, sessions.Options{
+		Transport: transport.Config{RenewAfter: core.Second / 4},
+	})
 	had := k.had(t)
 	k.b.connect(transport.Peer{Path: k.toA, Key: k.a.s.Key()})
 	for n := range renewals {
