@@ -15,11 +15,14 @@ import (
 //     claim, the release comes after that, and the look after the input that the sleeper passed
 //     over.
 //   - what a turn leaves behind besides input (output that the link did not take) is in the word
-//     that releases, so who sees the port free sees that too.
+//     that releases, so who sees the port free sees that too. When the companions want their next
+//     turn is stored before it.
+//   - a call of the companions is input like that of the port: it is noted before whoever called
+//     looks for somebody to hear it, and taken back before they look what it was for.
 //
 // A thread whose core is taken away between release and look cannot look. Then whoever lends cores
-// sees the input, in the same ring, and gives one of the team's threads a core: any, since each of
-// them serves every port.
+// sees the input in the same ring, the call, or the time (Telltale), and gives one of the team's
+// threads a core: any, since each of them serves every port.
 type word uint32
 
 const (
@@ -55,9 +58,10 @@ func (w word) wants(unread bool) bool {
 // look reads the word.
 func (m *member) look() word { return word(m.claim.Load()) }
 
-// wants reports whether the port, whose word is w, needs somebody.
-func (m *member) wants(w word) bool {
-	return w.free() && (w&wordDue != 0 || w.wants(m.inbox.Unread()))
+// wants reports whether the port, whose word is w, needs somebody, or its companions do.
+func (m *member) wants(w word, now core.Time) bool {
+	return w.free() && (w&wordDue != 0 || m.called.Load() != 0 ||
+		core.Time(m.due.Load()) <= now || w.wants(m.inbox.Unread()))
 }
 
 // take claims the member for a seat if its word is still w.
@@ -65,7 +69,7 @@ func (m *member) take(w word, seat uint32) bool {
 	return m.claim.CompareAndSwap(uint32(w), uint32(takenBy(seat)))
 }
 
-// release ends a claim, after telling how many tasks are queued.
+// release ends a claim, after telling how many tasks are queued and when the companions are due.
 func (m *member) release(seat uint32) {
 	m.tell()
 	unread := m.inbox.Unread()
@@ -75,16 +79,18 @@ func (m *member) release(seat uint32) {
 	m.claim.Store(uint32(noted(unread, pending)))
 }
 
-// tell tells what is queued if that has changed. It needs the claim: several threads may empty a
-// queue whose own thread is away, and its line must not go on saying that tasks wait.
+// tell tells what waits for any thread if that has changed. It needs the claim: several threads may
+// empty a queue whose own thread is away, and its line must not go on saying that tasks wait.
 func (m *member) tell() {
 	if m.telltale == nil {
 		return
 	}
-	if oldest, n := m.queue.Oldest(); m.differs(oldest, n) {
+	due := core.Time(m.due.Load())
+	if oldest, n := m.queue.Oldest(); m.differs(oldest, n) || due != m.said {
 		m.oldest.Store(int64(oldest))
 		m.told.Store(uint32(n))
-		m.telltale.Queue(n, oldest)
+		m.said = due
+		m.telltale.Queue(n, oldest, due)
 	}
 }
 
@@ -100,7 +106,29 @@ func (m *member) differs(oldest core.Time, n int) bool {
 	return n != int(m.told.Load()) || oldest != core.Time(m.oldest.Load())
 }
 
-// serve claims m, whose word was w, and lets its worker do one turn.
+// attend polls the companions, and notes when they want to be polled again. A call is taken back
+// before they are polled: what they were called for was there before it.
+func (m *member) attend(now core.Time) (work int) {
+	if m.called.Load() != 0 {
+		m.called.Store(0)
+		if m.telltale != nil {
+			m.telltale.Heard()
+		}
+	}
+	for _, p := range m.companions {
+		work += p.Poll(now)
+	}
+	due := core.Never
+	for _, p := range m.companions {
+		due = min(due, p.Next(now))
+	}
+	if int64(due) != m.due.Load() {
+		m.due.Store(int64(due))
+	}
+	return work
+}
+
+// serve claims m, whose word was w, and lets its worker do one turn, and its companions one each.
 func (s *Seat) serve(now core.Time, m *member, w word) (work int, ok bool) {
 	if !m.take(w, s.number) {
 		s.counts.Missed++
@@ -113,6 +141,7 @@ func (s *Seat) serve(now core.Time, m *member, w word) (work int, ok bool) {
 	work = m.worker.Poll(now)
 	s.bill.member, s.bill.frames = m, m.worker.pace.forget()
 	s.frames = work
+	work += m.attend(now)
 	m.release(s.number)
 	return work, true
 }

@@ -18,6 +18,10 @@ import (
 // A turn here takes one packet of each port that needs somebody, its own first, and may leave output
 // behind. It is followed by the last look before sleeping, over all ports, which leads to another
 // turn if there is something.
+//
+// With lent cores a port has companions. Others post letters for them: they leave the letter, ask
+// the lender and call, in this order. A turn takes the call back, hears the ask and reads what was
+// posted, in this order; it may set a timer, whose time comes at some moment.
 
 // crew is how many threads and ports there are.
 const crew = 2
@@ -26,17 +30,22 @@ const crew = 2
 type at uint8
 
 const (
-	atWord      at = iota // turn: to load a port's word
-	atInput               // turn: to look at its input
-	atClaim               // turn: to claim it
-	atServe               // turn: to take a packet
-	atUnread              // release: to look at the input
-	atPending             // release: to look what is pending
-	atRelease             // release: to store the word
-	atArm                 // to announce that it sleeps
-	atWordLast            // last look: to load a port's word
-	atInputLast           // last look: to look at its input
-	atSleep               // to sleep, unless it is rung
+	atWord       at = iota // turn: to load a port's word
+	atCalled               // turn: to look whether its companions were called
+	atInput                // turn: to look at its input, and whether its timer is due
+	atClaim                // turn: to claim it
+	atServe                // turn: to take a packet
+	atTake                 // turn: to take a call back
+	atHear                 // turn: to hear what was asked
+	atRead                 // turn: to read letters, and set a timer
+	atUnread               // release: to look at the input
+	atPending              // release: to look what is pending
+	atRelease              // release: to store the word
+	atArm                  // to announce that it sleeps
+	atWordLast             // last look: to load a port's word
+	atCalledLast           // last look: to look whether its companions were called
+	atInputLast            // last look: to look at its input
+	atSleep                // to sleep, unless it is rung
 	atAsleep
 )
 
@@ -57,8 +66,31 @@ type port struct {
 	inside uint8 // threads that serve it
 	armed  bool  // its own thread asked to be rung
 	rung   bool
-	stored bool // a packet was published, and nobody has looked yet whether to ring
+	stored bool  // a packet was published, and nobody has looked yet whether to ring
+	posts  stage // how far somebody has come who posts a letter
+	letter bool
+	asked  bool // the lender sees that it was not heard
+	called bool
+	timer  timer
 }
+
+// stage is how far a letter has come.
+type stage uint8
+
+const (
+	idle stage = iota
+	posted
+	halfway // posted, and the first of ask and call was done
+)
+
+// timer is that of companions; who sets it tells the lender when, under the claim.
+type timer uint8
+
+const (
+	noTimer timer = iota
+	setTimer
+	dueTimer
+)
 
 // team is a state.
 type team struct {
@@ -67,7 +99,7 @@ type team struct {
 	lent    bool // cores are lent
 	denied  bool // thread 0 gets no core again
 	// How many more there may be.
-	arrivals, leftovers, losses, grants uint8
+	arrivals, leftovers, losses, letters, timers uint8
 }
 
 // key is a state in few words, which a map finds faster: each part has the bits that it needs.
@@ -76,14 +108,16 @@ func (m *team) key() (k [3]uint64) {
 	for i := range m.threads {
 		t, p := &m.threads[i], &m.ports[i]
 		add(&k[0], 9, uint64(t.word))
-		add(&k[0], 4, uint64(t.at))
+		add(&k[0], 5, uint64(t.at))
 		add(&k[0], 4, uint64(t.port)<<3|uint64(t.first)<<2|uint64(t.drained))
 		add(&k[0], 3, uint64(yes(t.unread)<<2|yes(t.pending)<<1|yes(t.kept)))
 		add(&k[1], 9, uint64(p.word))
 		add(&k[1], 8, uint64(p.input)<<4|uint64(p.inside))
 		add(&k[1], 4, uint64(yes(p.due)<<3|yes(p.armed)<<2|yes(p.rung)<<1|yes(p.stored)))
+		add(&k[1], 7, uint64(p.posts)<<5|uint64(p.timer)<<3|
+			uint64(yes(p.letter)<<2|yes(p.asked)<<1|yes(p.called)))
 	}
-	for _, n := range [...]uint8{m.arrivals, m.leftovers, m.losses, m.grants} {
+	for _, n := range [...]uint8{m.arrivals, m.leftovers, m.losses, m.letters, m.timers} {
 		add(&k[2], 8, uint64(n))
 	}
 	add(&k[2], 2, uint64(yes(m.lent)<<1|yes(m.denied)))
@@ -100,6 +134,10 @@ const (
 	storesClaim         // a claim is a load and a store
 	keepsClaim          // a thread whose core is taken releases when it has one again
 	lenderOwn           // the lender gives a thread a core for its own port only
+	callsFirst          // who posts a letter calls before it asks
+	hearsFirst          // who serves hears before it takes the call back
+	readsFirst          // who serves reads letters before it takes the call back
+	ownTimers           // a timer is told to the lender only by the thread whose port it is
 )
 
 type explorer struct {
@@ -170,6 +208,12 @@ func (x *explorer) walk(m team) bool {
 				return false
 			}
 		}
+		if n = m; n.ports[i].posts != idle {
+			quiet = false
+			if !follow(n, event{who, x.post(&n.ports[i]), who, 0}) {
+				return false
+			}
+		}
 		if n = m; x.grant(&n, i) {
 			quiet = false
 			if !follow(n, event{who, "is given a core", who, 0}) {
@@ -179,9 +223,17 @@ func (x *explorer) walk(m team) bool {
 	}
 	if quiet {
 		for i, p := range m.ports {
-			if p.input > 0 || p.due || !p.word.free() {
-				x.bad = fmt.Sprintf("port %d has %d packets, left output %v, word %d, and all sleep", i,
-					p.input, p.due, p.word)
+			if p.input > 0 || p.due || !p.word.free() || p.letter || p.timer == dueTimer {
+				x.bad = fmt.Sprintf("port %d has %d packets, left output %v, word %d, letter %v, "+
+					"timer %d, and all sleep", i, p.input, p.due, p.word, p.letter, p.timer)
+				return false
+			}
+		}
+	}
+	if asleep(&m) {
+		for i, p := range m.ports {
+			if p.asked && !p.called && p.posts == idle {
+				x.bad = fmt.Sprintf("port %d: cores are granted for nothing, for ever", i)
 				return false
 			}
 		}
@@ -212,6 +264,29 @@ func (x *explorer) choices(m team, follow func(team, event) bool) bool {
 			}
 		}
 		n = m
+		if n.letters > 0 && p.posts == idle {
+			n.letters--
+			p.posts, p.letter = posted, true
+			if !follow(n, event{who, "gets a letter at its port", who, 0}) {
+				return false
+			}
+		}
+		n = m
+		if at := &n.ports[t.port]; n.timers > 0 && t.at == atUnread && at.timer == noTimer {
+			n.timers--
+			at.timer = setTimer
+			if !follow(n, event{who, "has set a timer", who, 0}) {
+				return false
+			}
+		}
+		n = m
+		if p.timer == setTimer {
+			p.timer = dueTimer
+			if !follow(n, event{who, "has a timer at its port that is due now", who, 0}) {
+				return false
+			}
+		}
+		n = m
 		if n.losses > 0 && x.loses(t) {
 			n.losses--
 			if !follow(n, event{who, "loses its core", who, 0}) {
@@ -235,22 +310,43 @@ func (x *explorer) loses(t *thread) bool {
 	return true
 }
 
+// post has whoever posts a letter go on.
+func (x *explorer) post(p *port) (what string) {
+	calls := (p.posts == posted) == (x.variant == callsFirst)
+	if p.posts++; p.posts > halfway {
+		p.posts = idle
+	}
+	if calls {
+		p.called = true
+		return "is called"
+	}
+	p.asked = true
+	return "is asked for"
+}
+
+// asleep reports whether all threads are.
+func asleep(m *team) bool {
+	for i := range m.threads {
+		if m.threads[i].at != atAsleep {
+			return false
+		}
+	}
+	return true
+}
+
 // grant is the lender's: it gives thread i a core if something waits and none runs.
 func (x *explorer) grant(m *team, i int) bool {
-	if !m.lent || m.grants == 0 || m.denied && i == 0 {
+	if !m.lent || m.denied && i == 0 || !asleep(m) {
 		return false
 	}
 	waits := false
 	for k, p := range m.ports {
-		if m.threads[k].at != atAsleep {
-			return false
-		}
-		waits = waits || (p.input > 0 || p.due) && (x.variant != lenderOwn || k == i)
+		waits = waits || (p.input > 0 || p.due || p.asked) && (x.variant != lenderOwn || k == i) ||
+			p.timer == dueTimer && (x.variant != ownTimers || k == i)
 	}
 	if !waits {
 		return false
 	}
-	m.grants--
 	if t := &m.threads[i]; t.kept {
 		t.at, t.kept = atUnread, false
 	} else {
@@ -267,7 +363,7 @@ func begin(m *team, i int) {
 
 // onward has a thread go on to the next port, and after the last one to whatever comes then.
 func (x *explorer) onward(t *thread) {
-	last := t.at == atWordLast || t.at == atInputLast
+	last := t.at >= atWordLast && t.at <= atInputLast
 	t.port = (t.port + 1) % crew
 	switch {
 	case last && (t.port == t.first || x.variant == looksAtOwn):
@@ -302,12 +398,17 @@ func (x *explorer) advance(m *team, i int) (what string, value word) {
 		} else if t.word.free() && t.word&wordDue == 0 {
 			t.at++
 		} else {
-			x.decide(m, i, false)
+			x.decide(m, i, t.word.wants(false))
 		}
 		return "loads the word", p.word
+	case atCalled, atCalledLast:
+		if t.at++; p.called {
+			x.decide(m, i, true)
+		}
+		return "looks for calls", yes(p.called)
 	case atInput, atInputLast:
-		x.decide(m, i, p.input > 0)
-		return "looks at the input", word(p.input)
+		x.decide(m, i, t.word.wants(p.input > 0) || t.word.free() && p.timer == dueTimer)
+		return "looks at the input and the time", word(p.input)
 	case atArm:
 		own.armed = true
 		t.at, t.port, t.first = atWordLast, uint8(i), uint8(i)
@@ -328,10 +429,10 @@ func (x *explorer) advance(m *team, i int) (what string, value word) {
 }
 
 // decide is what a thread does about a port that it has looked at.
-func (x *explorer) decide(m *team, i int, unread bool) {
+func (x *explorer) decide(m *team, i int, wants bool) {
 	t := &m.threads[i]
 	switch {
-	case !t.word.wants(unread):
+	case !wants:
 		x.onward(t)
 	case t.at < atArm:
 		t.at = atClaim
@@ -358,8 +459,17 @@ func (x *explorer) serve(m *team, t *thread, p *port, i int) (what string, value
 	case atServe:
 		p.due = false
 		p.input -= min(p.input, 1)
-		t.at = atUnread
+		switch t.at = atTake; {
+		case m.letters == 0 && p.posts == idle && !p.letter && !p.called && p.timer == noTimer:
+			t.at = atUnread // the companions have nothing to do, and nobody can change that
+		case x.variant == readsFirst, x.variant == hearsFirst && !p.called:
+			t.at = atRead
+		case x.variant == hearsFirst:
+			t.at = atHear
+		}
 		return "serves", 0
+	case atTake, atHear, atRead:
+		return x.attend(t, p), 0
 	case atUnread:
 		t.unread, t.at = p.input > 0, atPending
 		return "looks for unread input", yes(t.unread)
@@ -378,9 +488,41 @@ func (x *explorer) serve(m *team, t *thread, p *port, i int) (what string, value
 	}
 }
 
+// attend is the companions' part of a turn.
+func (x *explorer) attend(t *thread, p *port) (what string) {
+	switch t.at {
+	case atTake:
+		heard := !p.called || x.variant == hearsFirst
+		if p.called, t.at = false, atHear; heard {
+			t.at = x.afterHearing()
+		}
+		return "takes calls back"
+	case atHear:
+		if p.asked, t.at = false, x.afterHearing(); x.variant == hearsFirst {
+			t.at = atTake
+		}
+		return "hears"
+	default:
+		p.letter = false
+		if p.timer == dueTimer {
+			p.timer = noTimer
+		}
+		if t.at = atUnread; x.variant == readsFirst {
+			t.at = atTake
+		}
+		return "reads letters"
+	}
+}
+
+func (x *explorer) afterHearing() at {
+	if x.variant == readsFirst {
+		return atUnread
+	}
+	return atRead
+}
+
 func explore(v variant, m team) *explorer {
 	x := &explorer{variant: v, seen: map[[3]uint64]bool{}}
-	m.grants = m.arrivals + m.leftovers + m.losses
 	for i := range m.threads {
 		begin(&m, i)
 	}
@@ -396,6 +538,13 @@ func lent(arrivals, leftovers, losses uint8, denied bool) team {
 	}
 }
 
+// calls is lent with companions.
+func calls(arrivals, letters, timers, losses uint8, denied bool) team {
+	m := lent(arrivals, 0, losses, denied)
+	m.letters, m.timers = letters, timers
+	return m
+}
+
 func TestNoOrderForgetsInput(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -406,6 +555,9 @@ func TestNoOrderForgetsInput(t *testing.T) {
 		{"lent cores", lent(3, 0, 2, false)},
 		{"lent cores, output is left", lent(2, 1, 2, false)},
 		{"lent cores, one thread is never given one again", lent(3, 1, 2, true)},
+		{"letters", calls(0, 2, 0, 2, false)},
+		{"letters, packets and timers", calls(1, 1, 1, 1, false)},
+		{"letters and timers, one thread is never given a core again", calls(0, 2, 1, 1, true)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := explore(protocol, c.m)
@@ -430,6 +582,10 @@ func TestSimplerClaimsFail(t *testing.T) {
 		{storesClaim, "a claim is a load and a store", own(2, 0), "two threads"},
 		{keepsClaim, "a claim is kept while the core is gone", lent(3, 0, 2, true), "all sleep"},
 		{lenderOwn, "a core only for the own port", lent(2, 0, 1, true), "all sleep"},
+		{callsFirst, "who posts calls before it asks", calls(0, 1, 0, 1, false), "for nothing"},
+		{hearsFirst, "who serves hears first", calls(0, 2, 0, 1, false), "for nothing"},
+		{readsFirst, "who serves reads first", calls(0, 2, 0, 1, false), "all sleep"},
+		{ownTimers, "timers of one thread", calls(1, 0, 1, 1, true), "all sleep"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := explore(c.v, c.m)

@@ -15,6 +15,7 @@ const (
 	replied                 // Reply
 	turned                  // Turn
 	declined                // Decline
+	taken                   // Take
 )
 
 // Request is one received packet and the way to answer it. It is valid, and its slices are, until
@@ -26,8 +27,8 @@ const (
 //		}
 //	}
 //
-// A handler calls one of Reply, Turn, Decline, or none, which consumes the request in silence.
-// Headers and checksums are written for it.
+// A handler calls one of Reply, Turn, Decline, Take, or none, which consumes the request in
+// silence. Headers and checksums are written for it.
 type Request struct {
 	worker  *Worker
 	now     core.Time
@@ -85,6 +86,8 @@ func panicAnswered(o outcome) {
 		what = "turned around"
 	case declined:
 		what = "declined"
+	case taken:
+		what = "taken"
 	}
 	panic("dataplane: second answer to a request that was " + what + " already")
 }

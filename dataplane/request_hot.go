@@ -102,6 +102,33 @@ func (r *Request) Decline() {
 	r.outcome, r.reason = declined, ReasonDeclined
 }
 
+// Take hands the request's frames over to the caller, for a thread that has another worker of the
+// same pool: he frees each of the n through his cache. They hold the payload and nothing else; dst
+// has room for MaxSegments. Nothing is answered.
+func (r *Request) Take(dst []Frame) (n int) {
+	if r.outcome != open {
+		panicAnswered(r.outcome)
+	}
+	r.outcome, r.reason = taken, OK
+	for i, f := range r.frames {
+		if i >= r.parts {
+			r.worker.cache.Free(f.Index)
+			continue
+		}
+		if i == 0 {
+			f.Off += r.packet.Payload
+			f.Len = uint16(len(r.Payload()))
+		} else {
+			f.Len = uint16(len(r.worker.segments[i]))
+		}
+		if i+1 < r.parts {
+			f.Len |= FrameMore
+		}
+		dst[i] = f
+	}
+	return r.parts
+}
+
 // answerable reports whether the request can have an answer, and panics if it has one.
 func (r *Request) answerable() bool {
 	if r.outcome != open {

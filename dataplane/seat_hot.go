@@ -19,8 +19,8 @@ const upkeepEvery = 64
 
 // Seat is what one thread of a team polls. A turn is one of these:
 //
-//   - a turn of its own port's worker, or of a sibling's whose thread has no core: all that are in
-//     need in turn, each as often
+//   - a turn of its own port's worker and its companions, or of a sibling's whose thread has no
+//     core: all that are in need in turn, each as often
 //   - after a turn of a port, and when no port is in need: as many tasks of its own queue as that
 //     port had frames, at least one
 //   - a task of a sibling's queue, in turn with the ports
@@ -36,7 +36,7 @@ const upkeepEvery = 64
 // A turn does only one of these things so that a thread can leave its core between them, and so
 // that it is known what each costs: WorkerConfig.Turn and TeamConfig.Turn bound the whole turn.
 //
-// Its work is frames as a Worker's, and tasks. All methods are for its thread.
+// Its work is frames as a Worker's, that of companions, and tasks. All methods are for its thread.
 type Seat struct {
 	team     *Team
 	own      *member
@@ -144,7 +144,7 @@ func (s *Seat) serveOwn(now core.Time) (work int) {
 	m := s.own
 	w := m.look()
 	switch {
-	case m.wants(w):
+	case m.wants(w, now):
 		s.begin(now)
 		s.idle = 0
 	case w.free() && w&wordDeaf != 0: // as a worker alone would poll it
@@ -163,7 +163,7 @@ func (s *Seat) serveOwn(now core.Time) (work int) {
 // Away says that its own thread has no core, and does not look after what is told of it.
 func (s *Seat) help(now core.Time, k uint32, away bool) (work int) {
 	m := &s.team.members[k]
-	if w := m.look(); !m.wants(w) {
+	if w := m.look(); !m.wants(w, now) {
 		s.seen &^= 1 << k
 	} else if s.turnsTo(k, away) {
 		s.begin(now)
@@ -205,29 +205,39 @@ func (s *Seat) turnsTo(k uint32, away bool) bool {
 	return false
 }
 
-// Next implements core.Poller: at once while Pending.
+// Next implements core.Poller: at once while Pending, or else when some worker's companions, whom
+// nobody polls, want a turn.
 func (s *Seat) Next(now core.Time) core.Time {
 	if s.Pending() {
 		return now
 	}
-	return core.Never
+	next := core.Never
+	for k := range s.team.members {
+		if m := &s.team.members[k]; m.look().free() {
+			next = min(next, core.Time(m.due.Load()))
+		}
+	}
+	return next
 }
 
-// Pending reports whether a turn would find something to do: a port that nobody has is in need, or
-// a task waits, whoever's. It changes nothing. A thread that is going to sleep asks it last, after
-// it announced that and after Leave.
+// Pending reports whether a turn would find something to do, whatever the time: a port that nobody
+// has is in need, its companions were called, or a task waits, whoever's. It changes nothing. A
+// thread that is going to sleep asks it and Next last, after it announced that and after Leave.
 func (s *Seat) Pending() bool {
 	t := s.team
 	look := ^t.here.Load() | 1<<s.number
 	for k := range t.members {
 		m := &t.members[k]
 		w := m.look()
-		if m.wants(w) || m.queue.Len() > 0 || look>>k&1 != 0 && w.free() && m.misled() {
+		if m.wants(w, noTime) || m.queue.Len() > 0 || look>>k&1 != 0 && w.free() && m.misled() {
 			return true
 		}
 	}
 	return false
 }
+
+// noTime is before every time at which companions are due.
+const noTime core.Time = -1
 
 // Submit puts a task, runnable from now on, behind the others; false if there is no room: then the
 // caller runs it, or gives it up.

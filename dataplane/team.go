@@ -29,13 +29,16 @@ type Inbox interface {
 // Telltale is told what a seat's thread has in hand, for whoever lends it its core. It has the
 // methods of a baton.Line, and the same meaning: times are when something began, not ages.
 //
-// Begin and End are called by the seat's thread, Queue by whoever has the claim of its worker: one
-// thread at a time, but perhaps beside Begin or End. They are called only when that has changed, at
-// most once each a turn, and must not block.
+// Begin and End are called by the seat's thread, Queue and Heard by whoever has the claim of its
+// worker: one thread at a time, but perhaps beside Begin or End. They are called only when that has
+// changed, at most once each a turn, and must not block.
 type Telltale interface {
-	Begin(now core.Time)               // a turn with something to do begins
-	End()                              // a turn found nothing to do, or the thread leaves
-	Queue(tasks int, oldest core.Time) // runnable tasks, and since when the oldest is; 0, 0: none
+	Begin(now core.Time) // a turn with something to do begins
+	End()                // a turn found nothing to do, or the thread leaves
+	// Queue is what waits for any of the team's threads: runnable tasks, and since when the oldest
+	// is (0, 0: none); and when the worker's companions want a turn (core.Never: only when called).
+	Queue(tasks int, oldest, due core.Time)
+	Heard() // the companions were called, and are polled now
 }
 
 // Task is work that is put off to a later turn, of this thread or of a sibling. It is part of what
@@ -70,6 +73,11 @@ type TeamConfig struct {
 // requests of a flow are handled in order, one at a time, and their replies leave in order, whoever
 // serves; a handler's state for one worker needs no lock.
 //
+// A worker may have companions (Accompany): pollers that use it, and what it is used for, as a
+// transport endpoint does. They are polled behind each of its turns, under its claim, by whoever
+// has that; so they need no lock against its handlers or each other. A turn is due not only when
+// the port has input, but also when they say so (Next), or were called (Call).
+//
 // A claim is tried and never waited for: a port that another has needs nobody else. The reason why
 // that forgets no input is at word. A thread that the kernel stops in the middle of a turn keeps
 // its claim, and that port waits for it: whoever lends cores gives such a thread one, or ends the
@@ -85,23 +93,28 @@ type Team struct {
 	_       [lineBytes - 8]byte
 }
 
-// member is a worker and a run queue of a team.
+// member is a worker, its companions and a run queue of a team.
 type member struct {
-	claim atomic.Uint32 // a word; the only thing of a member that several threads write
-	_     [lineBytes - 4]byte
+	// What several threads write.
+	claim  atomic.Uint32 // a word
+	called atomic.Uint32 // not 0: the companions have input; any goroutine sets it
+	_      [lineBytes - 8]byte
 
 	// What follows is for whoever has the claim.
+	due    atomic.Int64  // core.Time at which the companions want to be polled; read by all
 	oldest atomic.Int64  // core.Time, as told last; read by all
 	told   atomic.Uint32 // tasks as told last; read by all
 	cost   atomic.Int64  // of a frame in a turn that is over; written by who served it; 0: none
-	_      [lineBytes - 24]byte
+	said   core.Time     // due, as told last
+	_      [lineBytes - 40]byte
 
 	// What follows is set at wiring.
-	worker   *Worker
-	inbox    Inbox
-	queue    *runq.Queue[Task]
-	telltale Telltale // nil: nobody wants to know
-	_        [lineBytes - 48]byte
+	worker     *Worker
+	inbox      Inbox
+	queue      *runq.Queue[Task]
+	telltale   Telltale // nil: nobody wants to know
+	companions []core.Poller
+	_          [2*lineBytes - 72]byte
 }
 
 // NewTeam makes a team of workers, each over a link and a cache of its own. From then on only its
@@ -133,6 +146,8 @@ func NewTeam(workers []*Worker, c TeamConfig) (*Team, error) {
 		}
 		m := &t.members[i]
 		m.worker, m.inbox, m.queue = w, inbox, queue
+		m.due.Store(int64(core.Never))
+		m.said = core.Never
 		s := &t.seats[i]
 		s.team, s.own, s.number, s.next = t, m, uint32(i), uint32(i)
 		s.tasks.turn = c.Turn
@@ -148,6 +163,20 @@ func (t *Team) Seat(k int) *Seat { return &t.seats[k] }
 
 // Report has the seat's load told. It is for wiring.
 func (s *Seat) Report(to Telltale) { s.own.telltale = to }
+
+// Accompany has p polled behind each turn of worker k, by the thread that gives it that turn: never
+// by two at a time. What it returns counts as work of that turn, and its Next says when the next
+// turn is due without input. It is for wiring.
+func (t *Team) Accompany(k int, p core.Poller) {
+	m := &t.members[k]
+	m.companions = append(m.companions, p)
+	m.due.Store(0) // nobody has asked it yet
+}
+
+// Call has the companions of worker k polled soon, by any thread that has a core: they have input
+// that came neither with a frame nor with time. Any goroutine may call it. It wakes nobody: where
+// no thread may have a core, whoever lends them is told first (baton.Line.Ask).
+func (t *Team) Call(k int) { t.members[k].called.Store(1) }
 
 // SeatCounters are what a seat's thread did.
 type SeatCounters struct {

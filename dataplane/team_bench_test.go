@@ -47,6 +47,8 @@ func TestSeatDoesNotAllocate(t *testing.T) {
 	ran := 0
 	run := func(*dataplane.Seat, core.Time) { ran++ }
 	mine.Run, theirs.Run = run, run
+	c := newCompanion(1)
+	team.Accompany(1, c)
 	now, round := core.Time(0), 0
 	turn := func() {
 		round++
@@ -56,6 +58,8 @@ func TestSeatDoesNotAllocate(t *testing.T) {
 		now++
 		seat.Submit(now, &mine)
 		other.Submit(now, &theirs)
+		c.at = now + 3
+		team.Call(1)
 		for range 6 {
 			now++
 			seat.Poll(now)
@@ -73,9 +77,10 @@ func TestSeatDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(200, turn); n != 0 {
 		t.Errorf("%v allocations a round", n)
 	}
-	c := seat.Counters()
-	if ran < 500 || c.Own < 200 || c.Helped < 400 || c.Stolen < 200 || l.calls < 200 {
-		t.Errorf("%d tasks ran, %+v, %d calls", ran, c, l.calls)
+	k := seat.Counters()
+	if ran < 500 || k.Own < 200 || k.Helped < 400 || k.Stolen < 200 || l.calls < 200 ||
+		c.fired < 200 {
+		t.Errorf("%d tasks ran, %+v, %d calls, %d timers", ran, k, l.calls, c.fired)
 	}
 }
 

@@ -178,8 +178,14 @@ type teller struct {
 	calls  int // of Begin and End
 	tasks  int
 	oldest core.Time
+	due    core.Time
+	heard  int
 }
 
-func (l *teller) Begin(now core.Time)               { l.began, l.busy, l.calls = now, true, l.calls+1 }
-func (l *teller) End()                              { l.busy, l.calls = false, l.calls+1 }
-func (l *teller) Queue(tasks int, oldest core.Time) { l.tasks, l.oldest = tasks, oldest }
+func (l *teller) Begin(now core.Time) { l.began, l.busy, l.calls = now, true, l.calls+1 }
+func (l *teller) End()                { l.busy, l.calls = false, l.calls+1 }
+func (l *teller) Heard()              { l.heard++ }
+
+func (l *teller) Queue(tasks int, oldest, due core.Time) {
+	l.tasks, l.oldest, l.due = tasks, oldest, due
+}

@@ -84,10 +84,11 @@ type WorkerCounters struct {
 // bounded by one burst.
 //
 // A Worker is a core.Poller; its work is frames received and frames that had waited and were sent.
-// It belongs to the thread that polls it, as do its link and its cache; in a Team, to whoever
-// claims it. It owns the frames between Recv and Send or Free; Held counts them between two turns.
+// It belongs to the thread that polls it, as do its link and its cache; in a Team, to whoever has
+// claimed it. It owns the frames between Recv and Send or Free; Held counts them between two turns.
 type Worker struct {
 	link      Link
+	inbox     Inbox // the link; nil if it cannot tell whether input waits
 	cache     *Cache
 	pool      *Pool
 	mac       wire.MAC // source of SendRaw
@@ -143,11 +144,18 @@ func NewWorker(link Link, cache *Cache, c WorkerConfig) (*Worker, error) {
 		w.only = c.MAC
 	}
 	w.request.worker = w
+	w.inbox, _ = link.(Inbox)
 	return w, nil
 }
 
 // Counters returns a copy of the counts.
 func (w *Worker) Counters() WorkerCounters { return w.counts }
+
+// Received is how many frames it has received.
+func (w *Worker) Received() uint64 { return w.counts.Frames }
+
+// Unread reports whether input waits in its link; false where the link cannot tell.
+func (w *Worker) Unread() bool { return w.inbox != nil && w.inbox.Unread() }
 
 // Held is how many frames the worker owns between two turns: those that wait to be sent.
 func (w *Worker) Held() int { return w.queued }

@@ -151,6 +151,9 @@ func (w *Worker) finish(r *Request) Reason {
 		}
 		w.queue(r.reply)
 		w.cache.FreeAll(r.frames)
+	case taken:
+		w.counts.Silent++
+		return OK
 	default:
 		if r.reason != OK {
 			return r.reason

@@ -97,7 +97,7 @@ func TestTurnsDoNotAllocate(t *testing.T) {
 		line.TakeUp(w)
 		line.Become(Running)
 		line.Beat()
-		line.Queue(1, 1)
+		line.Queue(1, 1, 1)
 		watch.Look(2, w)
 		lender.Check(2, crew, true)
 	}); n != 0 {

@@ -30,7 +30,7 @@ const (
 	loadMagic  uint64 = 0x44_41_4f_4c_30_4e_55_44 // DUN0LOAD
 
 	// version changes with any change to the layout or meaning of a page, or to the protocol.
-	version = 1
+	version = 2
 
 	// MaxLines is the most cores of a baton page and workers of a load page. (guess: four times the
 	// largest machines)

@@ -43,7 +43,7 @@ func TestLoadIsSeenByWhoeverOpensIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := m.Line(1)
-	line.Queue(3, 111)
+	line.Queue(3, 111, 555)
 	line.Begin(222)
 	line.Timer(333)
 	line.Beat()
@@ -53,6 +53,9 @@ func TestLoadIsSeenByWhoeverOpensIt(t *testing.T) {
 	want := Sight{Waited: 889, Worked: 778, Busy: true, Timer: 333, Queued: 3, Ack: 444, State: Parked}
 	if got := watch.Look(1000, 0); got != want {
 		t.Errorf("sight %+v, want %+v", got, want)
+	}
+	if got := watch.Due(); got != 555 {
+		t.Errorf("due at %d, want 555", got)
 	}
 	line.End()
 	if got := watch.Look(1000, 0); got.Worked != 0 {

@@ -8,7 +8,7 @@ type Sight struct {
 	Worked core.Time // how long the request in hand has taken, at most MaxAge
 	Busy   bool      // a request is in hand, be it since just now
 	Stood  core.Time // how long the loop has not gone round, at most MaxAge
-	Timer  core.Time // when the next timer is due; core.Never: none is
+	Timer  core.Time // when the next timer is due that only it serves; core.Never: none is
 	Queued int       // runnable tasks, at most MaxQueued
 	Ack    Word      // the grant that the worker took up last; 0: none to this owner
 	State  State
@@ -92,6 +92,22 @@ func (w *Watch) Beats() uint32 { return w.line.beats.Load() }
 // Ack is the grant that the worker says that it took up last, as it is: only whether it is the
 // right one means anything.
 func (w *Watch) Ack() Word { return Word(w.line.ack.Load()) }
+
+// Asked reports whether somebody has asked and was not heard yet. Whatever is written there, it can
+// say no more than a timer that is always past.
+func (w *Watch) Asked() bool { return w.line.asks.Load() != w.line.heard.Load() }
+
+// Due is when the next timer is due that any worker of the runtime serves; core.Never: none is.
+func (w *Watch) Due() core.Time {
+	due := core.Time(w.line.due.Load())
+	if due < 0 {
+		w.counts[NegativeTime]++
+	}
+	if due <= 0 {
+		return core.Never
+	}
+	return due
+}
 
 // Look reads the line; the worker's core says word.
 func (w *Watch) Look(now core.Time, word Word) Sight {

@@ -71,8 +71,41 @@ func TestNonsenseIsClampedAndCounted(t *testing.T) {
 	}
 }
 
+// What any worker serves is told beside what only this one does, and an ask lasts until it is heard;
+// what was asked before another was heard is heard with it.
+func TestAsksAreHeard(t *testing.T) {
+	var line *Line
+	w := told(t, func(l *Line) { line = l })
+	if w.Asked() || w.Due() != core.Never {
+		t.Errorf("of a new line: asked %v, due at %d", w.Asked(), w.Due())
+	}
+	line.Queue(0, 0, 5)
+	line.Timer(7)
+	if w.Due() != 5 || w.Look(core.Second, 0).Timer != 7 {
+		t.Errorf("due at %d, its own timer at %d", w.Due(), w.Look(core.Second, 0).Timer)
+	}
+	line.Queue(0, 0, core.Never)
+	line.Ask()
+	line.Ask()
+	if !w.Asked() || w.Due() != core.Never {
+		t.Errorf("asked %v, due at %d", w.Asked(), w.Due())
+	}
+	if line.Heard(); w.Asked() {
+		t.Error("it asks when it was heard")
+	}
+	line.asks.Store(1<<32 - 1)
+	line.Heard()
+	if line.Ask(); !w.Asked() {
+		t.Error("an ask was forgotten as the number wrapped")
+	}
+	line.due.Store(-5)
+	if w.Due() != core.Never || w.Nonsense()[NegativeTime] != 1 {
+		t.Errorf("due at %d, counted %v", w.Due(), w.Nonsense())
+	}
+}
+
 func TestAgeHasALimit(t *testing.T) {
-	w := told(t, func(l *Line) { l.Queue(1, 1) })
+	w := told(t, func(l *Line) { l.Queue(1, 1, core.Never) })
 	if got := w.Look(100*core.Second, 0); got.Waited != MaxAge {
 		t.Errorf("it waited %d ns, want %d", got.Waited, MaxAge)
 	}
@@ -129,6 +162,9 @@ func FuzzLine(f *testing.F) {
 			l.beats.Store(binary.NativeEndian.Uint32(b[28:]))
 			l.ack.Store(binary.NativeEndian.Uint32(b[32:]))
 			l.state.Store(binary.NativeEndian.Uint32(b[36:]))
+			l.due.Store(int64(binary.NativeEndian.Uint64(b[40:])))
+			l.asks.Store(binary.NativeEndian.Uint32(b[48:]))
+			l.heard.Store(binary.NativeEndian.Uint32(b[52:]))
 		})
 		for range 2 {
 			s := w.Look(now, Word(word))
@@ -136,6 +172,12 @@ func FuzzLine(f *testing.F) {
 			if !age(s.Waited) || !age(s.Worked) || !age(s.Stood) || s.Timer <= 0 || s.Queued < 0 ||
 				s.Queued > MaxQueued || s.State >= states || (s.Ack != 0 && s.Ack.Owner() != 1) {
 				t.Errorf("%+v", s)
+			}
+			if due := w.Due(); due <= 0 {
+				t.Errorf("due at %d", due)
+			}
+			if w.line.Heard(); w.Asked() {
+				t.Error("who was heard still asks")
 			}
 			now = max(now, now+core.Millisecond)
 		}

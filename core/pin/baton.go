@@ -26,7 +26,7 @@ import (
 //
 // The iokernel alone wakes such a loop. It never polls the files of its waiters and never asks them
 // to ring (Arm); they only keep it from parking while input is Pending. It sleeps without a
-// time-out and tells in its line, as it parks and as it waits, when its host's next deadline is.
+// time-out and tells in its line, as it parks and as it waits, when its next deadline is (Timer).
 // Whoever lends the CPU watches the input and the deadlines of loops that sleep, and grants a loop
 // the CPU again, with a new epoch, when it has something to do. So a loop whose input only the
 // kernel sees must spin for ever, and leave it to the iokernel to take the CPU away.
@@ -37,6 +37,9 @@ type Baton struct {
 	// Leave is called between two steps, on the loop's thread, when the CPU is lost and before the
 	// last look at the waiters before parking; nil: nothing.
 	Leave func()
+	// Timer says when the next deadline is that only this loop serves, asked on its thread; others
+	// are told by whoever serves them. nil: all of its host's deadlines are its own.
+	Timer func(now core.Time) core.Time
 	// Ring tells whoever lends the CPU that the loop parks: he may sleep, and knows of nothing else
 	// when its next deadline is; nil: he looks.
 	Ring func()
@@ -116,7 +119,16 @@ func (l *Loop) lose(now core.Time) {
 	if l.sharing.Leave != nil {
 		l.sharing.Leave()
 	}
-	l.sharing.Line.Timer(l.o.Host.Next(now))
+	l.tellTimer(now)
+}
+
+// tellTimer tells when the loop wants its CPU.
+func (l *Loop) tellTimer(now core.Time) {
+	timer := l.sharing.Timer
+	if timer == nil {
+		timer = l.o.Host.Next
+	}
+	l.sharing.Line.Timer(timer(now))
 }
 
 // rest parks a loop that has its CPU and nothing to do, and reports whether it did.
@@ -125,7 +137,7 @@ func (l *Loop) rest(now core.Time) (bool, error) {
 		return false, nil
 	}
 	s := l.sharing
-	s.Line.Timer(l.o.Host.Next(now))
+	l.tellTimer(now)
 	s.Line.Become(baton.Parked) // from here on, whoever has input for us grants us the CPU again
 	if s.Leave != nil {
 		s.Leave()

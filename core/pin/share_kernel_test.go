@@ -174,7 +174,16 @@ type counter struct {
 	idle          atomic.Bool
 	waits         atomic.Bool // input waits
 	due           atomic.Int64
+	own           atomic.Int64 // 0: due
 	t             *testing.T
+}
+
+// timer is what it tells: the deadlines that nobody else serves.
+func (c *counter) timer(now core.Time) core.Time {
+	if own := c.own.Load(); own != 0 {
+		return core.Time(own)
+	}
+	return c.Next(now)
 }
 
 func (c *counter) Poll(core.Time) int {
@@ -209,7 +218,7 @@ func (r *rig) join(o baton.Owner, spin core.Time) (*Loop, *counter) {
 		Name: "shares", CPU: r.cpu, Spin: spin, Host: core.NewHost(c),
 		Waiters: []Waiter{c}, Baton: &Baton{
 			Cell: page.Cell(rigCore), Line: r.load.Line(int(o)),
-			Self: o, Leave: func() { c.yields.Add(1) },
+			Self: o, Leave: func() { c.yields.Add(1) }, Timer: c.timer,
 		},
 	})
 	r.becomes(o, baton.Waiting)
@@ -306,6 +315,21 @@ func TestParkedLoopIsGrantedItsCPUAgain(t *testing.T) {
 	}
 	if len(r.taken) != 100 {
 		t.Errorf("%d wakes for 100 grants to a parked loop", len(r.taken))
+	}
+	// A deadline that others serve, too, keeps it from parking, and is not told as its own.
+	own := due + core.Second
+	a.own.Store(int64(own))
+	a.due.Store(1)
+	parks := l.Parks()
+	r.pass(1)
+	a.turns(t, true)
+	if l.Parks() > parks+1 { // a sleep counts at its end
+		t.Error("it parked beside a deadline that has come")
+	}
+	a.due.Store(int64(due))
+	r.becomes(1, baton.Parked)
+	if s := w.Look(r.clock.Now(), 0); s.Timer != own {
+		t.Errorf("its line says that a timer is due at %d, want its own at %d", s.Timer, own)
 	}
 }
 

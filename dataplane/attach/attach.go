@@ -96,6 +96,7 @@ type worker struct {
 	loop   *dataplane.Worker
 	port   *dataplane.Port
 	host   *core.Host
+	beside *core.Host // in it: pollers of the worker's thread; the host itself but for lent cores
 	waiter pin.Waiter
 	nudge  *pin.Event // of other goroutines of this process; nil: none asked for it
 	wake   *pin.Event // nil in direct mode, and on a core that is lent
@@ -181,20 +182,33 @@ func (rt *Runtime) Grant() control.Grant { return rt.grant }
 // Workers is how many loops the runtime has.
 func (rt *Runtime) Workers() int { return len(rt.workers) }
 
-// Add lets p share a worker's thread: a client that sends requests, a timer. Before Run.
+// Add lets p share a worker's thread: a client that sends requests, a timer. It is polled by that
+// thread alone, also where the iokernel lends cores and another may use the worker. Before Run.
 func (rt *Runtime) Add(number int, p core.Poller) {
 	if rt.loan != nil {
 		p = &teller{Poller: p, line: rt.loan.load.Line(number)}
 	}
+	rt.workers[number].beside.Add(p)
+}
+
+// Accompany has p polled behind each of a worker's turns, by the thread that gives it that turn,
+// and so never beside the worker's handlers or by two threads at a time: for a poller that uses the
+// worker, or that its handlers use. Where the iokernel lends cores it may be any of the runtime's
+// threads, and the runtime gets a core when p's Next has come. Before Run.
+func (rt *Runtime) Accompany(number int, p core.Poller) {
+	if rt.loan != nil {
+		rt.loan.team.Accompany(number, p)
+		return
+	}
 	rt.workers[number].host.Add(p)
 }
 
-// Waker returns what any goroutine may call, until the runtime is closed, to have a worker's loop
-// turn if it sleeps: a poller beside it has input that did not come from the wire. Before Run.
+// Waker returns what any goroutine may call, until the runtime is closed, to have what accompanies
+// a worker polled soon: it has input that did not come from the wire. A loop that sleeps is woken;
+// if the runtime has no core, the iokernel is asked for one. Before Run.
 func (rt *Runtime) Waker(number int) (wake func(), err error) {
 	if rt.loan != nil {
-		return nil, fmt.Errorf("attach %s: worker %d: nobody but the iokernel wakes a worker on a "+
-			"core that is lent: configure the runtime without a class", rt.o.Name, number)
+		return rt.loan.waker(number, rt.event.Signal), nil
 	}
 	w := rt.workers[number]
 	if w.nudge == nil {

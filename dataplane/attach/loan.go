@@ -67,10 +67,17 @@ func (rt *Runtime) baton(w *worker) *pin.Baton {
 	if rt.loan == nil {
 		return nil
 	}
+	seat := rt.loan.team.Seat(w.number)
 	return &pin.Baton{
 		Cell: rt.loan.page.Cell(w.core), Line: rt.loan.load.Line(w.number),
 		Self:  baton.Owner(rt.loan.grant.Owner),
-		Leave: rt.loan.team.Seat(w.number).Leave, Ring: rt.event.Signal,
+		Leave: seat.Leave, Ring: rt.event.Signal,
+		Timer: func(now core.Time) core.Time {
+			if seat.Pending() {
+				return now
+			}
+			return w.beside.Next(now) // those of companions the team tells
+		},
 	}
 }
 
@@ -105,9 +112,22 @@ func (rt *Runtime) share() error {
 	for i, w := range rt.workers {
 		seat := l.team.Seat(i)
 		seat.Report(l.load.Line(i))
-		w.host, w.waiter = core.NewHost(seat), seatWaiter{seat}
+		w.beside = core.NewHost()
+		w.host, w.waiter = core.NewHost(seat, w.beside), seatWaiter{seat}
 	}
 	return nil
+}
+
+// waker is what wakes the runtime for what a worker's companions have to do, whichever of its
+// threads it is that gets a core. The iokernel is told first: a thread that hears the call before
+// that would leave the ask behind, and with it a wake for nothing.
+func (l *loan) waker(number int, ring func()) func() {
+	line, team := l.load.Line(number), l.team
+	return func() {
+		line.Ask()
+		team.Call(number)
+		ring()
+	}
 }
 
 // Seat is a worker's place among those that serve each other's ports, for pollers that share its

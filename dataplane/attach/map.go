@@ -143,6 +143,7 @@ func (rt *Runtime) wire(w *worker, pool *dataplane.Pool,
 		return err
 	}
 	w.host = core.NewHost(w.loop)
+	w.beside = w.host
 	return nil
 }
 

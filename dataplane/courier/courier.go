@@ -4,9 +4,14 @@
 //	Link ─> Worker ─handler─> Endpoint.HandlePacket ─> Events (the application)
 //	Link <─ Worker <─SendRaw, SendUDP── Endpoint.NextFrame
 //
-// A Courier is a core.Poller; its work is events taken and frames sent. It belongs to the worker's
-// thread, as its endpoint does; put it behind the worker in the host. Where every frame of the
-// endpoint fits into a chunk of the worker's pool it is built there; longer ones are copied.
+// A Courier is a core.Poller; its work is events taken and frames sent. It belongs to whoever has
+// the worker, as its endpoint does: put it behind the worker in the host, or among its companions
+// in a team. A frame that the worker has not taken yet lies in the Courier, so the next turn may be
+// another thread's. Where every frame of the endpoint fits into a chunk of the worker's pool it is
+// built there; longer ones are copied.
+//
+// A worker that had no core for a while finds the acknowledgements and replies of that while in its
+// ring, a burst a turn: timers wait for those, or they would take for lost what has come.
 package courier
 
 import (
@@ -36,8 +41,13 @@ type Courier struct {
 	frame   []byte         // the frame at hand; nil: all are built in chunks
 	held    int            // bytes of it that the worker has not taken yet; 0: none
 	blocked bool           // the worker had no chunk to build in
-	in      []byte         // a packet of several segments
+	last    core.Time      // the last Poll
+	late    lateness
+	in      []byte // a packet of several segments
 	path    transport.Path
+	port    uint16
+	from    []*relay // from other workers
+	came    uint64   // packets through them
 }
 
 // New joins them. App takes each event, on the worker's thread; its bytes are valid until it
@@ -49,19 +59,33 @@ func New(e *transport.Endpoint, w *dataplane.Worker, port uint16, s Solver,
 		return nil, fmt.Errorf("courier: frames of %d bytes, the worker sends %d: give the "+
 			"endpoint a smaller MTU", e.MaxFrame(), w.MaxPacket())
 	}
-	c := &Courier{e: e, w: w, solver: s, app: app, in: make([]byte, wire.MaxPacketBytes)}
+	c := &Courier{
+		e: e, w: w, solver: s, app: app, port: port, in: make([]byte, wire.MaxPacketBytes),
+	}
 	if e.MaxFrame() > w.Cache().Pool().ChunkBytes() {
 		c.frame = make([]byte, e.MaxFrame())
 	}
-	if err := w.HandleRaw(wire.EtherTypeDunlin, c.handle); err != nil {
-		return nil, err
+	return c, c.serve(w, c.handle)
+}
+
+// serve has a worker give the endpoint's packets to h.
+func (c *Courier) serve(w *dataplane.Worker, h dataplane.Handler) error {
+	if err := w.HandleRaw(wire.EtherTypeDunlin, h); err != nil || c.port == 0 {
+		return err
 	}
-	if port != 0 {
-		if err := w.HandleUDP(netip.AddrPortFrom(netip.Addr{}, port), c.handle); err != nil {
-			return nil, err
-		}
+	return w.HandleUDP(netip.AddrPortFrom(netip.Addr{}, c.port), h)
+}
+
+// Relay brings what comes in at another worker of the same pool to the endpoint: flows decide to
+// which of a runtime's workers a peer's packets come. Wake has the Courier polled soon; it is
+// called in that worker's turns. It is for wiring.
+func (c *Courier) Relay(from *dataplane.Worker, wake func()) error {
+	if from.Cache().Pool() != c.w.Cache().Pool() {
+		return fmt.Errorf("courier: relay from a worker whose frames are of another pool")
 	}
-	return c, nil
+	q := &relay{from: from, wake: wake}
+	c.from = append(c.from, q)
+	return c.serve(from, q.handle)
 }
 
 // handle gives a packet to the endpoint and sends what follows from it in the same turn.
@@ -70,8 +94,7 @@ func (c *Courier) handle(r *dataplane.Request) {
 	if r.Segments() > 1 {
 		payload = c.in[:r.CopyPayload(c.in)]
 	}
-	flow := r.Flow()
-	c.path = transport.Path{UDP: r.Kind() != wire.KindRaw, Flow: flow.Turned()}
+	c.path = pathOf(r)
 	c.e.HandlePacket(r.Now(), &c.path, payload)
 	c.events(r.Now())
 	c.send(r.Now())
@@ -79,15 +102,65 @@ func (c *Courier) handle(r *dataplane.Request) {
 
 // Poll implements core.Poller.
 func (c *Courier) Poll(now core.Time) (work int) {
+	work = c.relays(now)
 	for j := c.solver.Solved(); j != nil; j = c.solver.Solved() {
 		c.e.JobDone(now, j)
 		work++
 	}
-	if c.e.Deadline() <= now {
+	if !c.behind(now) && c.e.Deadline() <= now {
 		c.e.HandleTimeout(now)
 	}
 	work += c.submit()
 	return work + c.events(now) + c.Push(now)
+}
+
+// awayAfter is from which pause on a Courier has been away: a fifth of the shortest time after
+// which anything is repeated. (transport.rtoFloor)
+const awayAfter = core.Millisecond
+
+// lateFrames is the most input that timers wait for then, so that a peer who floods cannot stop
+// them: what the default rings hold. lateTurns is how many turns in a row may bring none: another
+// worker's take place between two of ours. (guess)
+const (
+	lateFrames = 1024
+	lateTurns  = 16
+)
+
+// lateness is that of a Courier that was away, until it has caught up.
+type lateness struct {
+	on    bool
+	until uint64 // frames that may have come by then
+	seen  uint64 // that had at the last look
+	turns int    // in a row without any
+}
+
+// behind reports whether input may still wait that came while it was away.
+func (c *Courier) behind(now core.Time) bool {
+	l := &c.late
+	away := now-c.last > awayAfter
+	c.last = now
+	if !away && !l.on {
+		return false
+	}
+	frames := c.w.Received() + c.came
+	if away {
+		*l = lateness{until: frames + lateFrames}
+	} else if l.turns++; frames != l.seen {
+		l.turns = 0
+	}
+	l.seen = frames
+	l.on = c.unread() && frames < l.until && l.turns < lateTurns
+	return l.on
+}
+
+// unread reports whether input waits, at any worker.
+func (c *Courier) unread() bool {
+	for _, q := range c.from {
+		if q.from.Unread() {
+			return true
+		}
+	}
+	return c.w.Unread()
 }
 
 // Push sends what the endpoint has to say, for whoever has just asked something of it outside of

@@ -33,24 +33,38 @@ func (a *atOnce) Solved() *handshake.Job {
 	return j
 }
 
-func cache(t *testing.T) *dataplane.Cache {
+// pooled returns two caches of a new pool.
+func pooled(t *testing.T) (caches [2]*dataplane.Cache) {
 	t.Helper()
 	p, err := dataplane.NewPool(make([]byte, 512*2048), dataplane.PoolConfig{
-		ChunkBytes: 2048, Caches: 1,
+		ChunkBytes: 2048, Caches: len(caches),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := p.Cache()
-	if err != nil {
-		t.Fatal(err)
+	for i := range caches {
+		if caches[i], err = p.Cache(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return c
+	return caches
 }
+
+// cross is a link that may send elsewhere than it receives from, and says whether input waits.
+type cross struct{ rx, tx dataplane.Link }
+
+func (x cross) Recv(dst []dataplane.Frame) int { return x.rx.Recv(dst) }
+func (x cross) Send(src []dataplane.Frame) int { return x.tx.Send(src) }
+func (x cross) Unread() bool                   { return x.rx.Pending() }
+func (x cross) Flush()                         { x.tx.Flush() }
+func (x cross) Pending() bool                  { return x.rx.Pending() || x.tx.Pending() }
 
 // rig is two runtimes with a session, over a wire in memory.
 type rig struct {
 	hosts   *core.Host
+	sides   [2]*core.Host // in it
+	second  *dataplane.Worker
+	woken   int
 	now     core.Time
 	ends    [2]*transport.Endpoint
 	id      transport.SessionID
@@ -70,6 +84,13 @@ func (r *rig) step(turns int) {
 // newRig makes one whose frames have that MTU, in chunks of 2,048 bytes.
 func newRig(t *testing.T, mtu, size int) *rig {
 	t.Helper()
+	return newRigOf(t, mtu, size, false)
+}
+
+// newRigOf is newRig where, if asked for, what the first runtime sends comes in at another worker
+// of the second one than that of its endpoint.
+func newRigOf(t *testing.T, mtu, size int, relayed bool) *rig {
+	t.Helper()
 	host, err := identity.NewHostKey(rand.NewChaCha8([32]byte{}))
 	if err != nil {
 		t.Fatal(err)
@@ -81,14 +102,25 @@ func newRig(t *testing.T, mtu, size int) *rig {
 		},
 		Allow: []identity.Rule{{Host: "alpha", Runtime: identity.Anybody}},
 	}
-	caches := [2]*dataplane.Cache{cache(t), cache(t)}
-	w, err := memlink.New(caches[0], caches[1], memlink.Config{})
+	pools := [2][2]*dataplane.Cache{pooled(t), pooled(t)}
+	w, err := memlink.New(pools[0][0], pools[1][0], memlink.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	w2, err := memlink.New(pools[0][1], pools[1][1], memlink.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := [2]dataplane.Link{cross{w.A(), w.A()}, cross{w.B(), w.B()}}
+	if relayed {
+		links[0] = cross{w.A(), w2.A()}
+	}
 	r := &rig{hosts: core.NewHost(), now: core.Second, size: size}
+	if r.second, err = dataplane.NewWorker(w2.B(), pools[1][1], dataplane.WorkerConfig{MTU: mtu}); err != nil {
+		t.Fatal(err)
+	}
 	var keys [2]identity.Key
-	for i, link := range [2]*memlink.End{w.A(), w.B()} {
+	for i, link := range links {
 		private := [32]byte{1, byte(i)}
 		k, _ := ecdh.X25519().NewPrivateKey(private[:])
 		copy(keys[i][:], k.PublicKey().Bytes())
@@ -107,7 +139,7 @@ func newRig(t *testing.T, mtu, size int) *rig {
 		if err != nil {
 			t.Fatal(err)
 		}
-		worker, err := dataplane.NewWorker(link, caches[i], dataplane.WorkerConfig{
+		worker, err := dataplane.NewWorker(link, pools[i][0], dataplane.WorkerConfig{
 			MAC: wire.MAC{2, 0, 0, 0, 0, byte(i)}, MTU: mtu,
 		})
 		if err != nil {
@@ -131,10 +163,17 @@ func newRig(t *testing.T, mtu, size int) *rig {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.hosts.Add(worker)
-		r.hosts.Add(courier)
+		if relayed && i == 1 {
+			if err := courier.Relay(r.second, func() { r.woken++ }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.sides[i] = core.NewHost(worker, courier)
+		r.hosts.Add(r.sides[i])
 	}
+	r.hosts.Add(r.second)
 	r.hosts.Add(w)
+	r.hosts.Add(w2)
 	r.id, err = r.ends[0].Connect(r.now, transport.Peer{
 		Path: transport.RawPath(wire.MAC{2}, wire.MAC{2, 0, 0, 0, 0, 1}), Key: keys[1],
 	})
@@ -145,8 +184,10 @@ func newRig(t *testing.T, mtu, size int) *rig {
 }
 
 // call asks the second runtime for an echo.
-func (r *rig) call(t *testing.T, data []byte) {
-	o := transport.Order{Session: r.id, Deadline: r.now + core.Second}
+func (r *rig) call(t *testing.T, data []byte) { r.callWithin(t, core.Second, data) }
+
+func (r *rig) callWithin(t *testing.T, most core.Time, data []byte) {
+	o := transport.Order{Session: r.id, Deadline: r.now + most}
 	if _, err := r.ends[0].Call(r.now, o, data); err != nil {
 		t.Fatal(err)
 	}
@@ -189,5 +230,100 @@ func TestSmallCallAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, once); n != 0 {
 			t.Errorf("MTU %d: %v allocations a call at both ends", mtu, n)
 		}
+	}
+}
+
+// TestPacketsOfAnotherWorker: what comes in at another worker of the runtime reaches the endpoint,
+// and its frames go back, which are fewer than there are packets.
+func TestPacketsOfAnotherWorker(t *testing.T) {
+	for _, mtu := range []int{1500, 9000} {
+		r := newRigOf(t, mtu, 20_000, true)
+		const rounds = 20
+		for range rounds {
+			for range 5 {
+				r.call(t, make([]byte, r.size))
+			}
+			r.step(3000)
+		}
+		c := r.second.Counters()
+		if !r.up || r.replies != 5*rounds || c.Packets == 0 || r.woken == 0 {
+			t.Errorf("MTU %d: up %v, %d replies, %d packets at the other worker, woken %d times",
+				mtu, r.up, r.replies, c.Packets, r.woken)
+		}
+		if mtu == 1500 && c.Packets < 1024 {
+			t.Errorf("%d packets: too few to find that frames are lost", c.Packets)
+		}
+		for _, n := range c.Dropped {
+			if n > 0 {
+				t.Errorf("dropped %v", c.Dropped)
+			}
+		}
+	}
+}
+
+// TestRelayIsBounded: packets that the endpoint does not take are declined when there is no room.
+func TestRelayIsBounded(t *testing.T) {
+	r := newRigOf(t, 1500, 64, true)
+	r.step(1000)
+	r.hosts.Remove(r.sides[1])
+	for range 3 * relayed {
+		r.call(t, make([]byte, r.size))
+		r.step(1)
+	}
+	c := r.second.Counters()
+	if n := c.Dropped[dataplane.ReasonDeclined]; n == 0 || c.Silent != c.Packets-n {
+		t.Errorf("%d of %d packets declined, %d taken", n, c.Packets, c.Silent)
+	}
+	r.hosts.Add(r.sides[1])
+	if r.step(100_000); r.replies != 3*relayed {
+		t.Errorf("%d of %d replies when it is back", r.replies, 3*relayed)
+	}
+}
+
+// TestRelayOfAnotherPool: is refused.
+func TestRelayOfAnotherPool(t *testing.T) {
+	r := newRig(t, 1500, 64)
+	caches := pooled(t)
+	w, err := memlink.New(caches[0], caches[1], memlink.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := dataplane.NewWorker(w.A(), caches[0], dataplane.WorkerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(r.ends[0], r.second, 0, &atOnce{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Relay(other, nil); err == nil {
+		t.Error("accepted a worker of another pool")
+	}
+}
+
+// TestAwayIsNotLost: who comes back after deadlines and retransmission time-outs and finds in its
+// ring what came before them takes nothing of that for lost.
+func TestAwayIsNotLost(t *testing.T) {
+	const calls = 60
+	r := newRig(t, 1500, 64)
+	r.step(1000)
+	for range 100 {
+		r.call(t, make([]byte, r.size))
+		r.step(10)
+	}
+	r.step(1000)
+	before, had := r.ends[0].Counters(), r.replies
+	for range calls {
+		r.callWithin(t, 20*core.Millisecond, make([]byte, r.size))
+	}
+	r.step(1)
+	r.hosts.Remove(r.sides[0])
+	r.step(5000) // 50 ms
+	r.hosts.Add(r.sides[0])
+	r.step(1000)
+	after := r.ends[0].Counters()
+	if r.replies-had != calls || after.Timeouts != before.Timeouts || after.Probes != before.Probes ||
+		after.Resent != before.Resent {
+		t.Errorf("%d replies of %d; before %+v, after %+v", r.replies-had, calls, before, after)
 	}
 }

@@ -81,12 +81,17 @@ func TestPassesDoNotAllocate(t *testing.T) {
 							switch {
 							case !obeys:
 								line.Become(baton.Running)
-								line.Queue(-1, -1)
+								line.Queue(-1, -1, -1)
 							case w.Owner() == owners[k]:
 								line.Become(baton.Running)
 								line.TakeUp(w)
+								line.Heard()
 							default:
 								line.Become(baton.Waiting)
+								line.Queue(0, 0, now+core.Time(i%64)*core.Microsecond)
+								if i%128 == 0 {
+									line.Ask()
+								}
 							}
 						}
 					}

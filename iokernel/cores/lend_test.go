@@ -168,6 +168,111 @@ func TestTimerOfWhoHasNoCore(t *testing.T) {
 	})
 }
 
+// What any worker does, and no frame says, gets a runtime without a core one, whoever has it: what is
+// asked for at once, a timer when it is due; and the iokernel sleeps until then.
+func TestCallsOfWhoHasNoCore(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 1, p)
+		a := r.lc("a", 0)
+		a.send(1)
+		r.until(100*us, "LC has served", func() bool { return a.taken == 1 })
+		due := r.now + 2*ms
+		a.set(due)
+		b := r.be("b")
+		r.run(ms)
+		r.has(0, b)
+		polls := r.polls
+		r.run(ms / 2)
+		if r.polls != polls {
+			t.Errorf("%d polls while nothing is due", r.polls-polls)
+		}
+		r.until(ms, "the timer is served", func() bool { return a.due == core.Never })
+		if late := r.now - due; late > 10*us {
+			t.Errorf("%d ns late", late)
+		}
+		r.until(100*us, "BE has the core again", func() bool { return b.on() == 1 })
+		r.run(ms)
+		grants := r.s.Counters().Grants
+		a.call()
+		r.run(tick)
+		if r.page.Load(0).Owner() != a.owner {
+			t.Error("asked for LC without a core: not granted in the same poll")
+		}
+		r.until(5*us, "the letter is read", func() bool { return a.mail == 0 })
+		r.until(100*us, "BE has the core again", func() bool { return b.on() == 1 })
+		r.run(10 * ms)
+		if n := r.s.Counters().Grants - grants; n != 2 {
+			t.Errorf("%d grants for one letter, want there and back", n)
+		}
+	})
+}
+
+// The worker whose letter or timer it is may wait for its core for ever: another one does it. And an
+// LC runtime whose work that is need not have frames to get a core of another's.
+func TestCallsAreAnybodys(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 2, p)
+		a, b := r.lc("a", 0), r.lc("b", 0)
+		a.send(1)
+		r.until(100*us, "a has served", func() bool { return a.taken == 1 })
+		a.set(r.now + 3*ms)
+		b.service = 5 * ms // on both cores, all the time
+		b.send(100)
+		r.until(10*ms, "b has both cores, or a timer of a is served", func() bool {
+			return b.on() == 2 || a.due == core.Never
+		})
+		r.until(15*ms, "the timer is served", func() bool { return a.due == core.Never })
+		r.run(10 * ms)
+		a.call()
+		r.until(15*ms, "the letter is read", func() bool { return a.mail == 0 })
+	})
+}
+
+// A runtime whose worker parks is woken for a letter, be it LC or BE, and no more often than that.
+func TestCallsOfWhoIsParked(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 1, p)
+		for _, m := range []*team{r.lc("a", 1), r.be("b")} {
+			m.tasks, m.parks = false, true
+			m.send(1)
+			r.until(ms, "it parks", func() bool { return m.taken == 1 && m.workers[0].asleep })
+			r.run(ms)
+			wakes := r.wakes
+			for range 3 {
+				m.call()
+				r.until(ms, m.config.Name+": a letter is read", func() bool { return m.mail == 0 })
+				r.run(ms)
+			}
+			if n := r.wakes - wakes; n > 4 {
+				t.Errorf("%s: %d wakes for 3 letters", m.config.Name, n)
+			}
+		}
+	})
+}
+
+// Who asks and never hears is woken ever more seldom.
+func TestAsksThatAreNeverHeard(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 1, p)
+		for _, m := range []*team{r.lc("a", 0), r.be("b")} {
+			m.tasks, m.parks, m.idles = false, true, true
+			m.set(1)
+			m.call()
+			wakes, polls := r.wakes, r.polls
+			r.run(100 * ms)
+			t.Logf("%s: %d wakes, %d polls in 100 ms", m.config.Name, r.wakes-wakes, r.polls-polls)
+			if n := r.wakes - wakes; n > 100 || n == 0 {
+				t.Errorf("%s: %d wakes in 100 ms", m.config.Name, n)
+			}
+			m.idles = false
+			r.until(20*ms, "it is served in the end", func() bool {
+				return m.mail == 0 && m.due == core.Never
+			})
+			r.detach(m)
+		}
+	})
+}
+
 // Two BE runtimes trade a core by their quanta, and the iokernel sleeps in between; when each has
 // one, nothing is due.
 func TestQuanta(t *testing.T) {

@@ -15,6 +15,11 @@ func (s *Scheduler) look(now core.Time) {
 	for i := range s.seats {
 		s.lookAtCore(now, i)
 	}
+	for _, r := range s.runtimes {
+		if r != nil && r.running && !r.guest {
+			s.lookAtTeam(now, r)
+		}
+	}
 	s.limit(now)
 }
 
@@ -25,7 +30,7 @@ func (s *Scheduler) lookAtRuntime(now core.Time, place int) {
 	if r == nil {
 		return
 	}
-	r.held = 0
+	r.held, r.ready = 0, 0
 	in.ID = r.id
 	if !r.running {
 		return // of no class: it gets nothing, and has nothing
@@ -108,9 +113,7 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 		if sight.Timer < in.NextTimer {
 			in.NextTimer, r.errand.due = sight.Timer, int16(c)
 		}
-		if !seat.parked {
-			r.parks(now, in)
-		}
+		r.parked = r.parked || !seat.parked
 		r.sated, seat.parked, seat.idle = r.backlog.Waiting == 0, true, false
 		return
 	}
@@ -133,6 +136,44 @@ func (s *Scheduler) lookAtWorker(now core.Time, c int, r *Runtime, k *policy.Cor
 		seat.idle, seat.idleAt = true, now
 	}
 	k.State, k.IdleAt = policy.Idle, seat.idleAt
+	r.ready++
+}
+
+// lookAtTeam sums up a runtime whose cores were looked at.
+func (s *Scheduler) lookAtTeam(now core.Time, r *Runtime) {
+	in := &s.snapshot.Runtimes[r.place]
+	s.lookAtCalls(now, r, in)
+	if r.parked {
+		r.parked = false
+		r.parks(now, in)
+	}
+}
+
+// lookAtCalls adds what any worker of a runtime can do and its ports do not show: timers of what
+// accompanies them, and what somebody asks for. A worker that works sees to it unasked, an idle
+// one is about to. If none has a core it has waited since a pass first saw it, whatever the
+// runtime says.
+func (s *Scheduler) lookAtCalls(now core.Time, r *Runtime, in *policy.Runtime) {
+	since := r.wanted
+	r.wanted = 0
+	if r.held > r.ready {
+		return
+	}
+	due := r.due()
+	if r.asked() {
+		due = min(due, now)
+	}
+	if due < in.NextTimer {
+		in.NextTimer, r.errand.due = due, policy.None
+	}
+	if r.held > 0 || due > now {
+		return
+	}
+	if r.wanted = since; since == 0 {
+		r.wanted = now
+	}
+	in.TaskDelay = max(in.TaskDelay, now-r.wanted, 1)
+	r.sated = false
 }
 
 // grace is how long a worker that has just taken its core up is not said to be idle: until it has

@@ -66,11 +66,12 @@ func (s *Scheduler) begin(now core.Time) {
 	}
 }
 
-// starving reports whether frames wait for a runtime of a class that has no core and gets none.
+// starving reports whether frames wait for a runtime of a class that has no core and gets none, or
+// somebody asks for one.
 func (s *Scheduler) starving(class policy.Class) bool {
 	for _, r := range s.runtimes {
 		if r != nil && r.held == 0 && r.running && r.denials == 0 && !r.guest &&
-			r.config.Class == class && r.config.Ports.Any() {
+			r.config.Class == class && (r.config.Ports.Any() || r.asked()) {
 			return true
 		}
 	}

@@ -76,7 +76,7 @@ func (r *rig) be(name string) *team {
 // attach adds a runtime with a worker on each core, all of which sleep.
 func (r *rig) attach(c RuntimeConfig) *team {
 	r.t.Helper()
-	m := &team{rig: r, service: 10 * us}
+	m := &team{rig: r, service: 10 * us, due: core.Never}
 	load, err := baton.NewLoad(make([]byte, 4096), r.page.Cores())
 	if err != nil {
 		r.t.Fatal(err)

@@ -45,10 +45,13 @@ type Runtime struct {
 	running bool          // its threads are known
 	guest   bool
 
-	held    int     // cores that it works on or is about to; counted in each pass
-	backlog Backlog // of the last pass
-	sated   bool    // BE: a worker has found nothing to do, and nothing has come since
-	denials uint    // passes in a row in which it had frames and no core
+	held    int       // cores that it works on or is about to; counted in each pass
+	ready   int       // of these, those where it has nothing to do; counted in each pass
+	backlog Backlog   // of the last pass
+	sated   bool      // BE: a worker has found nothing to do, and nothing has come since
+	denials uint      // passes in a row in which it had work and no core
+	parked  bool      // a worker has parked since the last pass
+	wanted  core.Time // since when it was seen to have none for what is no frame; 0: not so
 	errand  errand
 
 	delays      Histogram

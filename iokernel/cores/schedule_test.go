@@ -31,7 +31,7 @@ func schedule(rt *rapid.T, t *testing.T, p Policy) {
 	for range rapid.IntRange(1, 40).Draw(rt, "steps") {
 		m := teams[rapid.IntRange(0, len(teams)-1).Draw(rt, "team")]
 		w := m.workers[rapid.IntRange(0, n-1).Draw(rt, "core")]
-		switch rapid.IntRange(0, 8).Draw(rt, "what") {
+		switch rapid.IntRange(0, 10).Draw(rt, "what") {
 		case 0, 1, 2:
 			m.send(rapid.IntRange(1, 5).Draw(rt, "frames"))
 		case 3:
@@ -51,6 +51,14 @@ func schedule(rt *rapid.T, t *testing.T, p Policy) {
 		case 8:
 			r.s.SetOffline(r.now, w.core, rapid.Bool().Draw(rt, "offline"))
 			r.rings = true
+		case 9:
+			m.call()
+		case 10:
+			// As above: whoever sets it has the core, and looks once more before it leaves.
+			if w.party.Holding() && r.page.Load(w.core).Owner() == m.owner && !w.stopped &&
+				m.watches[w.core].State() == baton.Running {
+				m.set(r.now + core.Time(rapid.IntRange(-5, 500).Draw(rt, "due"))*us)
+			}
 		}
 		r.run(core.Time(rapid.IntRange(0, 300).Draw(rt, "time")) * us)
 	}
@@ -77,8 +85,9 @@ func heals(rt *rapid.T, r *rig, teams []*team) {
 					return fmt.Errorf("a timer of %d on core %d", i, w.core)
 				}
 			}
-			if len(m.frames) > 0 {
-				return fmt.Errorf("%d frames of %d", len(m.frames), i)
+			if len(m.frames) > 0 || m.mail > 0 || m.due != core.Never {
+				return fmt.Errorf("%d frames and %d letters of %d, a timer at %d", len(m.frames),
+					m.mail, i, m.due)
 			}
 		}
 		if c.on() == 0 {

@@ -16,6 +16,8 @@ type team struct {
 	tasks   bool      // there is always something to compute
 	parks   bool      // a worker that has nothing to do sleeps
 	idles   bool      // ... and one that has, too
+	mail    int       // letters that wait for any worker
+	due     core.Time // of a timer that any worker serves
 }
 
 // Backlog is what waits.
@@ -36,6 +38,30 @@ func (m *team) send(n int) {
 		m.frames = append(m.frames, m.rig.now)
 	}
 	m.rig.rings = true
+}
+
+// call has a letter come for any worker, as another thread of the runtime does it.
+func (m *team) call() {
+	m.mail++
+	m.workers[0].line.Ask()
+	m.rig.rings = true
+}
+
+// set has a worker set the timer that any of them serves.
+func (m *team) set(due core.Time) {
+	m.due = due
+	m.workers[0].line.Queue(0, 0, due)
+}
+
+// attend is what any worker does in its turn.
+func (m *team) attend(now core.Time) {
+	if m.mail > 0 {
+		m.workers[0].line.Heard()
+		m.mail = 0
+	}
+	if m.due <= now {
+		m.set(core.Never)
+	}
 }
 
 // on is on how many cores its workers believe that they are.
@@ -134,6 +160,9 @@ func (w *worker) work() {
 	m, now := w.team, w.team.rig.now
 	if w.timer <= now && !m.idles {
 		w.timer = core.Never
+	}
+	if !m.idles {
+		m.attend(now)
 	}
 	switch {
 	case len(m.frames) > 0 && !m.idles:

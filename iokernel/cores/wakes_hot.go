@@ -73,6 +73,25 @@ func (s *Scheduler) follow(now core.Time, r *Runtime) {
 	}
 }
 
+// asked reports whether somebody asks for any of its workers and was not heard yet.
+func (r *Runtime) asked() bool {
+	for c := range r.watches {
+		if r.watches[c].Asked() {
+			return true
+		}
+	}
+	return false
+}
+
+// due is when the first timer is due that any of its workers serves.
+func (r *Runtime) due() core.Time {
+	due := core.Never
+	for c := range r.watches {
+		due = min(due, r.watches[c].Due())
+	}
+	return due
+}
+
 // parks takes notice of a worker that has parked, once.
 func (r *Runtime) parks(now core.Time, in *policy.Runtime) {
 	e := &r.errand

@@ -28,6 +28,7 @@ const (
 	lineQueued = 24
 	lineAck    = 32
 	lineState  = 36
+	lineDue    = 40
 )
 
 // lie is a statement of a worker about itself that cannot be, and what it is called. tell writes it
@@ -54,6 +55,7 @@ func lies() []lie {
 			long(b[lineOldest:], -1)
 			long(b[lineBegan:], math.MinInt64)
 			long(b[lineTimer:], math.MinInt64)
+			long(b[lineDue:], -1)
 		}},
 		{"less than no tasks", baton.QueueRange, func(b []byte, _ core.Time, _ *rand.Rand) {
 			word(b[lineQueued:], ^uint32(0))

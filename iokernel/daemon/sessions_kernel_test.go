@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -135,6 +136,18 @@ func (k *talker) call(id transport.SessionID, data []byte) {
 // alpha is a stranger, it calls itself so, but beta's cluster file has another key for that name.
 func hosts(t *testing.T, l *lab.Lab, direct, stranger bool) (ends [2]*Daemon) {
 	t.Helper()
+	return hostsWith(t, l, stranger, func(_ lab.Side, o *Options) {
+		if direct {
+			o.Config.Runtimes[0].AllowDirect, o.Config.Runtimes[0].Queue = true, 0
+		}
+	})
+}
+
+// hostsWith is hosts whose configurations are changed.
+func hostsWith(t *testing.T, l *lab.Lab, stranger bool, change func(lab.Side, *Options)) (
+	ends [2]*Daemon,
+) {
+	t.Helper()
 	configure := [2]func(*Options){clusterOf(t), clusterOf(t)}
 	if stranger {
 		configure[lab.A] = clusterOfKeys(t, 77, 2)
@@ -151,9 +164,7 @@ func hosts(t *testing.T, l *lab.Lab, direct, stranger bool) (ends [2]*Daemon) {
 			c.Runtimes[0].Endpoints = []config.Endpoint{
 				{EtherType: uint16(wire.EtherTypeDunlin)}, {UDP: echoPort},
 			}
-			if direct {
-				c.Runtimes[0].AllowDirect, c.Runtimes[0].Queue = true, 0
-			}
+			change(lab.Side(side), o)
 		})
 	}
 	return ends
@@ -200,6 +211,26 @@ func TestRuntimesTalk(t *testing.T) {
 				}
 				t.Run(name, func(t *testing.T) { talk(t, ends[0], ends[1], path, longest) })
 			}
+		})
+	}
+}
+
+// TestSessionsOfSeveralWorkers: flows decide at which worker of a runtime a peer's packets come in,
+// and so at the one that has the sessions or at the other one.
+func TestSessionsOfSeveralWorkers(t *testing.T) {
+	for _, worker := range []int{0, 1} {
+		t.Run(fmt.Sprintf("worker %d", worker), func(t *testing.T) {
+			l := newLab(t, lab.PairOptions{})
+			ends := hostsWith(t, l, false, func(side lab.Side, o *Options) {
+				if side == lab.B {
+					o.Config.Runtimes[0].Workers = 2
+				}
+			})
+			a := newTalker(t, attach.Options{Name: "echo", Socket: ends[lab.A].Socket()},
+				sessions.Options{})
+			b := newTalker(t, attach.Options{Name: "echo", Socket: ends[lab.B].Socket()},
+				sessions.Options{Worker: worker})
+			talk(t, a, b, paths(l)["raw"], mediatedBytes)
 		})
 	}
 }

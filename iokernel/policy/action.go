@@ -32,7 +32,7 @@ type Reason uint8
 const (
 	ForReserved  Reason = iota // work waits, and the runtime has less than was reserved for it
 	ForFrames                  // frames wait
-	ForTask                    // a task can run
+	ForTask                    // a task can run, or what accompanies a worker was called or is due
 	ForTimer                   // a timer falls due
 	ForDelay                   // work waited longer than the threshold, so another LC gives way
 	ForLoan                    // LC did not need it for that long: BE may have it

@@ -71,7 +71,7 @@ type Runtime struct {
 
 	Waiting    int       // frames in its ports that no worker has begun
 	FrameDelay core.Time // how long the oldest of them has waited
-	TaskDelay  core.Time // age of its oldest runnable task, 0 without one
+	TaskDelay  core.Time // age of its oldest task that any worker can run and none does; 0: none
 	NextTimer  core.Time // when its next timer is due, or core.Never
 
 	// Only is the one core that is of use to it, or None if any is: all that it has to do is a

@@ -14,9 +14,14 @@
 // that the iokernel has certified, the system's randomness, the time of day, and a goroutine that
 // does the arithmetic of handshakes. It decides nothing itself.
 //
-// The endpoint belongs to one worker's thread. App takes events there, and may call the endpoint.
-// Other goroutines use Do. Open is for the goroutine that prepares the runtime, before Run; keys
-// are forgotten when the runtime is closed.
+// The endpoint belongs to one worker, and is used in its turns alone. App takes events there, and
+// may call the endpoint. Other goroutines use Do. Open is for the goroutine that prepares the
+// runtime, before Run; keys are forgotten when the runtime is closed.
+//
+// Where the iokernel lends cores, a turn may be any of the runtime's threads', one at a time; tasks
+// and pollers beside a worker have a thread but not the worker, and must not call the endpoint.
+// When the runtime has no core, frames, timers and Do get it one, as its class allows. A peer that
+// hears nothing for its DeadAfter gives the session up: a best-effort runtime must expect that.
 package sessions
 
 import (
@@ -38,7 +43,7 @@ import (
 
 // Options say how sessions are had. The zero value is good on a raw Ethernet.
 type Options struct {
-	Worker int    // on whose thread
+	Worker int    // in whose turns
 	UDP    uint16 // port for peers that are reached by UDP; 0: raw frames only
 	// Insecure leaves frames readable and writable for everybody on the way, and takes anybody for
 	// a peer who does the same: to measure what encryption costs. No certificate is asked for.
@@ -48,7 +53,8 @@ type Options struct {
 	Transport transport.Config
 }
 
-// App takes an event, on the worker's thread; its bytes are valid until it returns.
+// App takes an event, in a turn of the worker; its bytes are valid until it returns. It must not
+// block: where cores are lent, its core and the worker wait for it.
 type App func(now core.Time, e *transport.Endpoint, ev transport.Event)
 
 // Sessions is a runtime's end of all its sessions on one worker.
@@ -64,7 +70,7 @@ type Sessions struct {
 	closed   chan struct{}
 }
 
-// letter is what somebody else wants done on the worker's thread.
+// letter is what somebody else wants done in the worker's turn.
 type letter struct {
 	f    func(now core.Time, e *transport.Endpoint)
 	done chan struct{}
@@ -121,7 +127,16 @@ func open(rt *attach.Runtime, o Options, app App) (_ *Sessions, err error) {
 		s.solver.Close()
 		return nil, err
 	}
-	rt.Add(o.Worker, s)
+	for k := range rt.Workers() {
+		if k == o.Worker {
+			continue
+		}
+		if err := s.courier.Relay(rt.Worker(k), s.wake); err != nil {
+			s.solver.Close()
+			return nil, err
+		}
+	}
+	rt.Accompany(o.Worker, s)
 	rt.AtClose(s.close)
 	return s, nil
 }
@@ -152,8 +167,8 @@ func (s *Sessions) certified() (c handshake.Config, err error) {
 	return c, nil
 }
 
-// Do has f run on the worker's thread between two of its turns, and returns when it has. The
-// runtime must be running, or start to.
+// Do has f run behind one of the worker's turns, and returns when it has. The runtime must be
+// running, or start to. It blocks: not for App, handlers, pollers or f itself.
 func (s *Sessions) Do(f func(now core.Time, e *transport.Endpoint)) error {
 	l := letter{f, make(chan struct{})}
 	select {
