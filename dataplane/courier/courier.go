@@ -97,7 +97,6 @@ func (c *Courier) handle(r *dataplane.Request) {
 	c.path = pathOf(r)
 	c.e.HandlePacket(r.Now(), &c.path, payload)
 	c.events(r.Now())
-	c.send(r.Now())
 }
 
 // Poll implements core.Poller.

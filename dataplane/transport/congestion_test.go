@@ -135,7 +135,8 @@ func TestB10FlowsShareFairly(t *testing.T) {
 	}
 }
 
-// TestB10IdleRestartDoesNotBurst: after a second of silence frames are as far apart as before.
+// TestB10IdleRestartDoesNotBurst: after a second of silence no more frames go at once than before,
+// those of one batch.
 func TestB10IdleRestartDoesNotBurst(t *testing.T) {
 	r := newRig(t)
 	a, b := r.add(nil), r.add(nil)
@@ -152,11 +153,13 @@ func TestB10IdleRestartDoesNotBurst(t *testing.T) {
 		}
 		return frame
 	}
+	l := a.e.find(x.id).lanes[0]
+	gap := core.Time(1514 * int64(l.rtt.round()) / l.congestion.window)
 	x.under = 0
 	x.feed(r)
 	r.drain(a)
-	if sent > burstFrames+1 {
-		t.Errorf("%d frames at once", sent)
+	if most := int(batchFor/gap) + 1; sent > most || 1.2*float64(gap) < 1514*1e9/tenGigabit {
+		t.Errorf("%d frames at once, want at most %d, one each %d ns", sent, most, gap)
 	}
 }
 

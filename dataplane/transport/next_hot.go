@@ -26,7 +26,7 @@ func (e *Endpoint) NextFrame(now core.Time, dst []byte) (n int) {
 	}
 	for e.bulk.head != nil {
 		l := e.bulk.pop()
-		if now < l.congestion.paceAt {
+		if !l.congestion.due(now) {
 			l.arm(now)
 			continue
 		}

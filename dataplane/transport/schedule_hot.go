@@ -68,7 +68,7 @@ func (l *lane) schedule(now core.Time) {
 	if l.s.retired {
 		l.s.retireStep(now)
 	}
-	if l.hasBulk() && now >= l.congestion.paceAt {
+	if l.hasBulk() && l.congestion.due(now) {
 		l.e.bulk.push(l)
 	}
 	l.arm(now)
