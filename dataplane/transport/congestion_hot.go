@@ -24,8 +24,8 @@ const (
 	// the other is taken in; with 25 us bulk had three quarters of that rate, with 1 us a tenth.
 	// Swift's base target is 25 us and more, and its hosts add to that. (DIARY #8)
 	marginLeast = 2 * batchFor
-	// shyLeast is the same beside small transfers: a fifth of 1,500 B at 10 Gb/s. (guess)
-	shyLeast = core.Microsecond / 4
+	// shyLeast is the same beside small transfers: a tenth of 1,500 B at 10 Gb/s. (guess)
+	shyLeast = core.Microsecond / 8
 	// marginMost bounds it: beyond, windows go below one frame. Swift's fabric target range.
 	marginMost = 200 * core.Microsecond
 	// wakeMargin is the delay above the floor that is believed to be a scheduler's when a flow has

@@ -185,14 +185,14 @@ func calls(r *rig, a *side, id SessionID, n int) (took []core.Time) {
 }
 
 // TestSmallCallBesideBulk: a full-rate write on the same session costs a small call, at p99, at most
-// the time of two of its frames. Only at MTU 1500 behind a switch it is three: one that the NIC is
-// sending, one that the switch stores before it, and what clocks let be queued.
+// the time of two of its frames: one that the NIC is sending, and behind a switch one that is stored
+// before it. At MTU 1500 what turns and clocks let be queued adds a fifteenth of one.
 func TestSmallCallBesideBulk(t *testing.T) {
 	for _, tt := range []struct {
 		mtu    int
 		direct bool
-		frames core.Time
-	}{{1500, true, 2}, {9000, true, 2}, {1500, false, 3}, {9000, false, 2}} {
+		frames float64
+	}{{1500, true, 2}, {9000, true, 2}, {1500, false, 2.1}, {9000, false, 2}} {
 		r := newRig(t)
 		a, b := r.add(func(c *Config) { c.MTU = tt.mtu }), r.add(func(c *Config) { c.MTU = tt.mtu })
 		a.rate, b.rate = tenGigabit, tenGigabit
@@ -213,7 +213,7 @@ func TestSmallCallBesideBulk(t *testing.T) {
 		t.Logf("MTU %d, direct %v: alone p99 %d ns, beside p50 %d, p95 %d, p99 %d, a frame %d; bulk %.0f MB/s",
 			tt.mtu, tt.direct, base, percentile(beside, .5), percentile(beside, .95), percentile(beside, .99),
 			frame, rate/1e6)
-		if percentile(beside, .99) > base+tt.frames*frame {
+		if float64(percentile(beside, .99)-base) > tt.frames*float64(frame) {
 			t.Errorf("MTU %d, direct %v: too late", tt.mtu, tt.direct)
 		}
 		if rate < 0.65*tenGigabit {
