@@ -178,6 +178,10 @@ func (e *Endpoint) Renew(certificate []byte, trust *identity.Trust) error {
 	return nil
 }
 
+// SetUnix corrects the time of day, by which certificates of peers are judged in handshakes: unix
+// is ns since 1970 at core.Time 0. Sessions that are open do not end by it.
+func (e *Endpoint) SetUnix(unix int64) { e.hs.SetUnix(unix) }
+
 // Key is the public half of this runtime's key, by which peers name it.
 func (e *Endpoint) Key() identity.Key { return e.hs.Key() }
 

@@ -77,7 +77,11 @@ const (
 	keepAlive        = core.Second
 	defaultDeadAfter = 3 * core.Second // (guess: above a stopped debugger, below a user's patience)
 	// lingerFor is how long a session that was closed here answers with that.
-	lingerFor    = 100 * core.Millisecond
+	lingerFor = 100 * core.Millisecond
+	// outlives is how long a session goes on when the peer's certificate is over: each renewal
+	// shows the one of that day, so by then a few have failed. Clocks of two hosts differ by less.
+	// (guess)
+	outlives     = 5 * 60 * core.Second
 	maxAckDelay  = core.Time(1<<16-1) * ackDelayUnit
 	ackDelayUnit = 64 // nanoseconds in the field of an acknowledgement
 )

@@ -19,9 +19,9 @@ import (
 // under way any more (recordDone). Who has said so, and heard it, ends the session: silence alone
 // does not show that the peer waits for nothing, its frames may be lost.
 const (
-	// renewAgain is how long after the begin of an attempt that failed the next one begins: as long
-	// as an attempt may take.
-	renewAgain = handshake.GiveUpAfter
+	// renewAgain is how long after the begin of an attempt that failed the next one begins: a bit
+	// more than an attempt may take, or it would be found under way, and waited for once more.
+	renewAgain = handshake.GiveUpAfter + core.Millisecond
 	// retiredFor is how long one lasts at most: old keys are to be forgotten. (guess: a long write)
 	retiredFor = 30 * core.Second
 )

@@ -56,6 +56,7 @@ type session struct {
 	most     uint64 // credit of a lane at the start, and so the largest transfer's cost
 	mtu      mtu
 	heard    core.Time // last authentic frame
+	expires  core.Time // when it ends because the peer's certificate is over
 	bye      int       // closes still to send
 	until    core.Time // end of lingering, of being retired, or of waiting for the first frame
 	writes   *outbound // in the order issued
@@ -76,6 +77,7 @@ func (s *session) lane(n uint8) *lane {
 func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, initiator bool) {
 	e := s.e
 	s.state, s.peer, s.heard = sessionOpen, p.Session, now
+	s.expires = now + e.hs.Left(now, &s.who) + outlives
 	s.mtu.most = min(e.mtu, max(int(p.MTU), minMTU))
 	s.mtu.set(min(s.mtu.most, defaultMTU))
 	lanes := min(len(s.lanes), max(int(p.Lanes), 1))
@@ -250,8 +252,11 @@ func (s *session) onTimer(now core.Time) {
 		}
 		s.e.timers.advance(&s.timer, s.until)
 		return
+	case now >= s.expires:
+		s.fail(now, CauseExpired)
+		return
 	}
-	next, expecting := core.Never, false
+	next, expecting := s.expires, false
 	for _, l := range s.lanes {
 		if l.tx.Wants(now) == seal.WantPhase {
 			l.tx.Rekey(now)

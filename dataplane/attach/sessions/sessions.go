@@ -14,6 +14,9 @@
 // that the iokernel has certified, the system's randomness, the time of day, and a goroutine that
 // does the arithmetic of handshakes. It decides nothing itself.
 //
+// So is the certificate: two thirds into its life a goroutine asks the iokernel for the next one,
+// with the cluster file of that day, and goes on asking if it is refused (see Certificate).
+//
 // The endpoint belongs to one worker, and is used in its turns alone. App takes events there, and
 // may call the endpoint. Other goroutines use Do. Open is for the goroutine that prepares the
 // runtime, before Run; keys are forgotten when the runtime is closed.
@@ -28,10 +31,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/dunlin-io/dunlin/core"
-	"github.com/dunlin-io/dunlin/core/pin"
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/dataplane/courier"
 	"github.com/dunlin-io/dunlin/dataplane/transport"
@@ -68,6 +69,7 @@ type Sessions struct {
 	mail     chan letter
 	ring     sync.Mutex // over each wake: afterwards the file may be somebody else's
 	closed   chan struct{}
+	renewer  renewer
 }
 
 // letter is what somebody else wants done in the worker's turn.
@@ -138,6 +140,9 @@ func open(rt *attach.Runtime, o Options, app App) (_ *Sessions, err error) {
 	}
 	rt.Accompany(o.Worker, s)
 	rt.AtClose(s.close)
+	if s.identity != nil {
+		go s.keepCertified()
+	}
 	return s, nil
 }
 
@@ -164,6 +169,7 @@ func (s *Sessions) certified() (c handshake.Config, err error) {
 	}
 	c = fill(s.identity.Private, s.identity.Certificate, s.identity.Cluster.Trust())
 	s.identity.Wipe() // the endpoint has it now
+	s.renewer.begin(s.identity.Is.NotAfter)
 	return c, nil
 }
 
@@ -194,30 +200,6 @@ func (s *Sessions) knock() {
 	default:
 		s.wake()
 	}
-}
-
-// Renew gets the certificate signed for another day, and whom to believe from the cluster file as
-// it is now. Call it before NotAfter.
-func (s *Sessions) Renew() error {
-	if s.identity == nil {
-		return nil
-	}
-	if err := s.rt.Renew(s.identity); err != nil {
-		return err
-	}
-	var err error
-	gone := s.Do(func(_ core.Time, e *transport.Endpoint) {
-		err = e.Renew(s.identity.Certificate, s.identity.Cluster.Trust())
-	})
-	return errors.Join(gone, err)
-}
-
-// NotAfter is until when the certificate lasts; the zero time if there is none.
-func (s *Sessions) NotAfter() time.Time {
-	if s.identity == nil {
-		return time.Time{}
-	}
-	return time.Unix(s.identity.Is.NotAfter, 0)
 }
 
 // Key is this runtime's public key, by which peers name it.
@@ -256,7 +238,7 @@ func (s *Sessions) close() error {
 func fill(private [32]byte, certificate []byte, trust *identity.Trust) handshake.Config {
 	return handshake.Config{
 		Private: private, Certificate: certificate, Trust: trust, Random: random{},
-		Unix: time.Now().UnixNano() - int64(pin.NewClock().Now()),
+		Unix: unixAtZero(),
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
 )
 
-// CertificateLife is how long a certificate holds. A runtime asks again at half of it; one that was
-// stolen together with its key is worth that much. (guess)
+// CertificateLife is how long a certificate holds. A runtime asks again at two thirds of it; one
+// that was stolen together with its key is worth that much. (guess)
 const CertificateLife = 24 * time.Hour
 
 // ErrKeyChanged is for a runtime that asks for a second key: a new key takes a new start.
@@ -26,6 +26,7 @@ type Signer struct {
 	key    ed25519.PrivateKey
 	last   uint64 // incarnation
 	issued map[any]issued
+	life   time.Duration
 }
 
 // issued is what somebody has been given.
@@ -48,7 +49,9 @@ func NewSigner(c *Cluster, host string, key ed25519.PrivateKey) (*Signer, error)
 	case is != host:
 		return nil, fmt.Errorf("the host key is that of host %q, not of %q", is, host)
 	}
-	return &Signer{cluster: c.Name, host: host, key: key, issued: map[any]issued{}}, nil
+	return &Signer{
+		cluster: c.Name, host: host, key: key, issued: map[any]issued{}, life: CertificateLife,
+	}, nil
 }
 
 // Certify signs that who, a name of the caller's for an attached process, is that runtime and holds
@@ -69,13 +72,20 @@ func (s *Signer) Certify(who any, runtime string, key identity.Key, now time.Tim
 	}
 	c := identity.Certificate{
 		Cluster: s.cluster, Host: s.host, Runtime: runtime, Incarnation: is.incarnation,
-		Key: key, Roles: identity.RoleRuntime, NotAfter: now.Add(CertificateLife).Unix(),
+		Key: key, Roles: identity.RoleRuntime, NotAfter: now.Add(s.life).Unix(),
 	}
 	signed, err := c.Sign(s.key)
 	if err == nil {
 		s.issued[who] = is
 	}
 	return signed, err
+}
+
+// SetLife has certificates hold for so long from now on, instead of CertificateLife.
+func (s *Signer) SetLife(life time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.life = life
 }
 
 // Forget is for who has gone.

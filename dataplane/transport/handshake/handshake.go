@@ -201,6 +201,15 @@ func (m *Machine) draw32() (b [32]byte) {
 // seconds is the time of day.
 func (m *Machine) seconds(now core.Time) int64 { return (m.unix + int64(now)) / int64(core.Second) }
 
+// longest is what Left says of a certificate that holds for centuries.
+const longest = 1 << 32 * core.Second
+
+// Left is how long a certificate holds from now on; 0: no more.
+func (m *Machine) Left(now core.Time, c *identity.Certificate) core.Time {
+	left := c.NotAfter + 1 - m.seconds(now)
+	return core.Time(min(max(left, 0), int64(longest/core.Second))) * core.Second
+}
+
 // nextStamp rises with each message 1.
 func (m *Machine) nextStamp(now core.Time) uint64 {
 	m.stamp = max(m.stamp+1, uint64(max(0, m.unix+int64(now))))
