@@ -78,6 +78,8 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 	lanes := min(len(s.lanes), max(int(p.Lanes), 1))
 	for _, l := range s.lanes[lanes:] {
 		l.concludeAll(CauseRefused)
+		e.timers.stop(&l.timer)
+		s.keepGens(l)
 	}
 	s.lanes = s.lanes[:lanes]
 	s.most = creditOf(p)
@@ -208,18 +210,23 @@ func (s *session) over() {
 			l.rx.Wipe()
 		}
 		e.timers.stop(&l.timer)
-		for _, o := range l.outs {
-			s.gens = max(s.gens, o.gen+1)
-		}
-		for i := range l.requests {
-			s.gens = max(s.gens, l.requests[i].gen+1)
-		}
+		s.keepGens(l)
 	}
 	e.timers.stop(&s.timer)
 	if s.attempt != 0 {
 		e.hs.Cancel(s.attempt)
 	}
 	e.forget(s)
+}
+
+// keepGens keeps the session that takes this one's place from using its public numbers again.
+func (s *session) keepGens(l *lane) {
+	for _, o := range l.outs {
+		s.gens = max(s.gens, o.gen+1)
+	}
+	for i := range l.requests {
+		s.gens = max(s.gens, l.requests[i].gen+1)
+	}
 }
 
 // onTimer does what is due for the session.
