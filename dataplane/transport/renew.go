@@ -11,6 +11,7 @@ import (
 //
 //	begun here: open ──RenewAfter──> handshake beside it ──keys──> retired ──quiet──> over
 //	begun by the peer: open ────── first frame of the next ──────> retired ──quiet──> over
+//	not renewed:       open ──RenewAfter + overdue──> over
 //
 // Nothing is lost by it: EventUp of the next session says whom it Replaces, that one takes no new
 // calls, and what is under way in it ends there.
@@ -18,6 +19,10 @@ const (
 	// renewAgain is how long after the begin of an attempt that failed the next one begins: as long
 	// as an attempt may take.
 	renewAgain = handshake.GiveUpAfter
+	// overdue is how long a session that nobody renews goes on. A handshake asks for certificates
+	// that hold today, of peers that are believed today: without a limit, whoever does not begin
+	// one would need neither. Eight attempts.
+	overdue = 8 * renewAgain
 	// retiredQuiet is how long a retired session hears nothing before it ends when nothing of it is
 	// under way here: whoever still waits for an acknowledgement sends again within that.
 	retiredQuiet = rtoCap
@@ -55,8 +60,11 @@ func (s *session) renewStep(now core.Time) (next core.Time) {
 			return core.Never
 		}
 		return max(min(s.until, s.heard+retiredQuiet), now+clockGrain)
+	case now >= s.expires:
+		s.fail(now, CauseKeys)
+		return core.Never
 	case s.drainOwn || s.drainHis || now < s.renewAt:
-		return s.renewAt
+		return min(s.renewAt, s.expires)
 	}
 	s.renewAt = now + renewAgain
 	if s.e.find(s.renewal) == nil {
@@ -66,7 +74,7 @@ func (s *session) renewStep(now core.Time) (next core.Time) {
 			s.e.counters.Renewals++
 		}
 	}
-	return s.renewAt
+	return min(s.renewAt, s.expires)
 }
 
 // retire takes no new calls and lets those under way end.

@@ -42,6 +42,7 @@ type session struct {
 	up       bool // EventUp went out
 	drainOwn bool
 	drainHis bool
+	expires  core.Time // when it ends unless it was renewed
 	renewAt  core.Time // of the next attempt to renew it, Never if that is the peer's to do
 	renewal  SessionID // the attempt
 	renews   SessionID // whom it is to succeed
@@ -90,7 +91,7 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 		l.limit = s.most
 		l.congestion.start(s.mtu.frame)
 	}
-	s.renewAt = core.Never
+	s.renewAt, s.expires = core.Never, now+e.renewAfter+overdue
 	if initiator {
 		s.renewAt = now + e.renewAfter
 		s.lanes[0].ping = true // the peer waits for the first frame
