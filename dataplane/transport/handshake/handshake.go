@@ -178,6 +178,9 @@ func (m *Machine) Close() {
 	for i := range m.events {
 		m.events[i].Keys.Wipe()
 	}
+	for _, j := range m.jobs {
+		j.Wipe()
+	}
 	for _, a := range append(m.out, m.in...) {
 		if a.state == waiting || a.state == asked {
 			a.noise.wipe()
