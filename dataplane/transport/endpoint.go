@@ -78,7 +78,8 @@ type Endpoint struct {
 	plain    queue[plain]
 	in, out  memory[byte]
 	words    memory[uint64]
-	hints    [hintBuckets]bucket
+	hints    [hintBuckets]bucket // that are sent
+	looks    [hintBuckets]bucket // that are looked at
 	counters Counters
 
 	ack     ack // scratch, as are those below

@@ -328,6 +328,34 @@ func TestB9HintsEndNothing(t *testing.T) {
 	}
 }
 
+// TestB9HintsAreLookedAtSeldom: whoever sends hints without end makes nobody look for sessions, and
+// keeps no hint of others from being taken.
+func TestB9HintsAreLookedAtSeldom(t *testing.T) {
+	r, a, b, sa, _ := pair(t, 0, nil)
+	r.run(core.Second)
+	if _, err := a.e.Call(r.now, r.order(sa), pattern(64, 0)); err != nil {
+		t.Fatal(err)
+	}
+	n := a.e.NextFrame(r.now, a.buffer)
+	h := Header(a.buffer[wire.EthernetBytes:n])
+	hint := make([]byte, HeaderBytes)
+	Header(hint).put(TypeUnknown, h.Phase(), h.Lane(), h.Session(), h.Counter(), 0)
+	path := a.path(b, 0)
+	stranger := path
+	stranger.Flow.DstMAC = wire.MAC{2, 9, 9, 9, 9, 9}
+	for range 10 * hintsPerSecond {
+		if a.e.HandlePacket(r.now, &stranger, bytes.Clone(hint)) == OK {
+			t.Fatal("a hint from elsewhere was taken")
+		}
+	}
+	if left := bucketOf(&a.e.looks, &stranger).tokens; left != 0 {
+		t.Errorf("%d more would be looked at", left)
+	}
+	if reason := a.e.HandlePacket(r.now, &path, bytes.Clone(hint)); reason != OK {
+		t.Errorf("the peer's own hint: %v", reason)
+	}
+}
+
 // hostile is a peer with a valid key that says what it likes: records go out in frames that are
 // sealed as they should be.
 func (s *side) say(r *rig, to *side, records []byte) Reason {
