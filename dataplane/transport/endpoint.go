@@ -109,6 +109,10 @@ func New(c Config) (*Endpoint, error) {
 			"least %d and 1 to %d", c.PeerBytes, c.Outstanding, c.Lanes<<minBufferShift,
 			maxOutstanding)
 	}
+	if min(c.DeadAfter, c.KeepAlive, c.RenewAfter) < 0 {
+		return nil, fmt.Errorf("transport: times of %d, %d, %d ns: want none below 0, and 0 for "+
+			"the default", c.DeadAfter, c.KeepAlive, c.RenewAfter)
+	}
 	hs, err := handshake.New(c.Handshake)
 	if err != nil {
 		return nil, fmt.Errorf("transport: %w", err)
@@ -143,6 +147,9 @@ func (c Config) withDefaults() Config {
 	if c.RenewAfter == 0 {
 		c.RenewAfter = seal.MaxAge
 	}
+	// Whoever wants something never says core.Never, to which no time of day may be added.
+	c.DeadAfter, c.KeepAlive = min(c.DeadAfter, longest), min(c.KeepAlive, longest)
+	c.RenewAfter = min(c.RenewAfter, longest)
 	if c.PeerBytes == 0 {
 		c.PeerBytes = max(defaultPeerBytes, c.Lanes*MaxMessageBytes)
 	}

@@ -144,6 +144,7 @@ func New(c Config) (*Machine, error) {
 	if m.giveUp <= 0 {
 		m.giveUp = GiveUpAfter
 	}
+	m.giveUp = min(m.giveUp, 1<<59) // or it could not be added to a time
 	if err := m.SetCertificate(c.Certificate); err != nil {
 		return nil, err
 	}
