@@ -13,7 +13,7 @@ VCS  := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 # Developer tools come from a module of their own, pinned in tools/go.mod.
 TOOL := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help build run test check race fuzz bench bench-cores bench-alloc bench-rpc bench-json sim sim-swarm sim-planted bpf fmt vuln clean root
+.PHONY: help build run test check race fuzz bench bench-cores bench-alloc bench-rpc bench-json sim sim-swarm sim-planted long bpf fmt vuln clean root
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,10 @@ sim: build ## one seed of the simulated network again: make sim SEED=7
 
 sim-swarm: build ## fresh seeds of the simulated network: make sim-swarm SECONDS=60
 	bin/dunlin sim swarm --seconds $(or $(SECONDS),60)
+
+long: ## what is too long for test: 10^8 blind injections, 1,000 restarts (minutes)
+	DUNLIN_LONG=1 $(GO) test -count=1 -v -tags invariants -timeout 30m \
+		-run '^(TestB8Restarts|TestB9BlindInjection)$$' ./dataplane/transport
 
 sim-planted: ## count the seeds that find mistakes made on purpose
 	go run -tags planted ./cmd/dunlin sim planted

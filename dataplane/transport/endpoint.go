@@ -78,7 +78,8 @@ type Endpoint struct {
 	plain    queue[plain]
 	in, out  memory[byte]
 	words    memory[uint64]
-	hints    [hintBuckets]bucket
+	hints    [hintBuckets]bucket // that are sent
+	looks    [hintBuckets]bucket // that are looked at
 	counters Counters
 
 	ack     ack // scratch, as are those below
@@ -107,6 +108,10 @@ func New(c Config) (*Endpoint, error) {
 		return nil, fmt.Errorf("transport: %d bytes a peer, %d transfers outstanding: want at "+
 			"least %d and 1 to %d", c.PeerBytes, c.Outstanding, c.Lanes<<minBufferShift,
 			maxOutstanding)
+	}
+	if min(c.DeadAfter, c.KeepAlive, c.RenewAfter) < 0 {
+		return nil, fmt.Errorf("transport: times of %d, %d, %d ns: want none below 0, and 0 for "+
+			"the default", c.DeadAfter, c.KeepAlive, c.RenewAfter)
 	}
 	hs, err := handshake.New(c.Handshake)
 	if err != nil {
@@ -142,6 +147,9 @@ func (c Config) withDefaults() Config {
 	if c.RenewAfter == 0 {
 		c.RenewAfter = seal.MaxAge
 	}
+	// Whoever wants something never says core.Never, to which no time of day may be added.
+	c.DeadAfter, c.KeepAlive = min(c.DeadAfter, longest), min(c.KeepAlive, longest)
+	c.RenewAfter = min(c.RenewAfter, longest)
 	if c.PeerBytes == 0 {
 		c.PeerBytes = max(defaultPeerBytes, c.Lanes*MaxMessageBytes)
 	}

@@ -60,7 +60,7 @@ const (
 	CauseKeys           // no key may seal another frame
 	CauseRegion         // the region is gone, too small, or not writable
 	CauseConnect        // no session came about
-	CauseExpired        // the peer's certificate is over, and no renewal has shown another
+	CauseExpired        // it was not renewed in time: nobody shows a certificate that holds today
 
 	causeCount = iota
 )

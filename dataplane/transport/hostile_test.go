@@ -8,6 +8,7 @@ import (
 
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/core/fault"
+	"github.com/dunlin-io/dunlin/dataplane/transport/handshake"
 	"github.com/dunlin-io/dunlin/dataplane/wire"
 )
 
@@ -196,40 +197,107 @@ func TestB3ReplaysAndForgeriesAreRefused(t *testing.T) {
 	}
 }
 
-// TestB9BlindInjection has somebody off the path, who knows every field but the keys, send whatever
-// might end the session.
+// TestB9BlindInjection has somebody off the path send whatever might change or end a session:
+// 200,000 tries, or 10^8 with DUNLIN_LONG. Half of them know all fields but the keys, others guess.
+// None is taken, none changes anything, and what is answered is bounded. Calls go on meanwhile.
 func TestB9BlindInjection(t *testing.T) {
+	tries, every := 200_000, 10_000
+	if long() {
+		tries, every = 100_000_000, 1_000_000
+	}
 	r, a, b, sa, _ := pair(t, 4, nil)
 	b.serve = echo
 	rng := rand.New(rand.NewPCG(9, 9))
 	s := b.e.sessions[1]
 	path := b.path(a, 4)
-	for i := range 200_000 {
-		body := 16 + rng.IntN(40)
-		frame := make([]byte, HeaderBytes+body)
-		for j := range frame {
-			frame[j] = byte(rng.Uint32())
+	begin := r.now
+	buf := make([]byte, HeaderBytes+handshake.MaxBytes+8)
+	for i := 0; i < tries; i += every {
+		before := digestOf(b.e)
+		for range every {
+			frame := inject(rng, buf, s)
+			if reason := b.e.HandlePacket(r.now, &path, frame); reason == OK {
+				t.Fatalf("an injection was taken: % x", frame)
+			}
 		}
-		h := Header(frame)
-		kind := [...]FrameType{TypeData, TypeUnknown, TypeHandshake}[rng.IntN(3)]
-		h.put(kind, 0, 0, s.number, uint64(rng.IntN(100)), 0)
-		if kind == TypeUnknown {
-			h = h[:HeaderBytes]
-			binary.BigEndian.PutUint32(h[4:], rng.Uint32()|1<<14)
-			frame = frame[:HeaderBytes]
-		} else {
-			h.setLength(body)
+		after := digestOf(b.e)
+		if after.plain = before.plain; after != before {
+			t.Fatalf("injections changed %+v to %+v", before, after)
 		}
-		if reason := b.e.HandlePacket(r.now, &path, frame); reason == OK {
-			t.Fatalf("injection %d was taken", i)
+		if _, err := a.e.Call(r.now, r.order(sa), pattern(64, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if ev := a.await(EventReply); ev.Outcome != Done {
+			t.Fatalf("the session suffered: %+v", ev)
+		}
+		r.run(core.Second)
+		r.until("nothing is out that a hint might echo", core.Second, func() bool {
+			return a.e.sessions[1].lanes[0].flight.flying+s.lanes[0].flight.flying == 0
+		})
+	}
+	c := b.e.Counters()
+	most := uint64((r.now-begin)/core.Second+2) * hintsPerSecond
+	if c.HintsSent == 0 || c.HintsSent > most {
+		t.Errorf("%d hints were sent, at most %d should be", c.HintsSent, most)
+	}
+	for _, reason := range []Reason{
+		ReasonSession, ReasonLane, ReasonForged, ReasonPhase, ReasonReplayed, ReasonHint,
+		ReasonHandshake, ReasonLength, ReasonVersion, ReasonType, ReasonReserved,
+	} {
+		if c.Dropped[reason] == 0 {
+			t.Errorf("nothing was counted as %v", reason)
 		}
 	}
-	if _, err := a.e.Call(r.now, r.order(sa), pattern(64, 0)); err != nil {
-		t.Fatal(err)
+}
+
+// inject makes a try in buf.
+func inject(rng *rand.Rand, buf []byte, s *session) []byte {
+	l := s.lanes[0]
+	body := 16 + rng.IntN(40)
+	kind := [...]FrameType{TypeData, TypeUnknown, TypeHandshake}[rng.IntN(3)]
+	session, lane, phase := s.number, uint8(0), l.rx.Phase()
+	counter := uint64(max(0, int64(l.received.largest)+rng.Int64N(100)-50))
+	switch {
+	case kind == TypeHandshake:
+		session, counter = 0, 0
+		if sizes := [...]int{
+			handshake.InitBytes, handshake.ReplyBytes, handshake.CookieBytes,
+		}; rng.IntN(2) == 0 {
+			body = sizes[rng.IntN(3)]
+		}
+	case kind == TypeUnknown:
+		session, body = s.peer, 0
+		if l.flight.next > 0 {
+			counter = l.flight.next - 1 - uint64(rng.IntN(3))
+		}
 	}
-	if ev := a.await(EventReply); ev.Outcome != Done {
-		t.Fatalf("the session suffered: %+v", ev)
+	if rng.IntN(2) == 0 { // a guess in one of the fields
+		switch rng.IntN(4) {
+		case 0:
+			session = rng.Uint32()
+		case 1:
+			lane = uint8(rng.Uint32())
+		case 2:
+			phase = uint8(rng.Uint32())
+		case 3:
+			counter = rng.Uint64() >> rng.IntN(64)
+		}
 	}
+	frame := buf[:HeaderBytes+body]
+	for at := HeaderBytes; at < len(frame); at += 8 {
+		binary.LittleEndian.PutUint64(buf[at:], rng.Uint64()) // buf has room behind
+	}
+	h := Header(frame)
+	h.put(kind, phase, lane, session, counter, 0)
+	h.setLength(body)
+	switch {
+	case kind == TypeHandshake:
+		frame[HeaderBytes], frame[HeaderBytes+1] = byte(rng.IntN(4)), handshake.Version
+		frame[HeaderBytes+2], frame[HeaderBytes+3] = 0, 0
+	case rng.IntN(20) == 0:
+		frame[rng.IntN(boundBytes)] ^= 1 << rng.IntN(8)
+	}
+	return frame
 }
 
 // TestB9HintsEndNothing sends hints that echo what is really out: they cause one question.
@@ -257,6 +325,34 @@ func TestB9HintsEndNothing(t *testing.T) {
 	r.send(a, sent)
 	if ev := a.await(EventReply); ev.Outcome != Done {
 		t.Errorf("%+v", ev)
+	}
+}
+
+// TestB9HintsAreLookedAtSeldom: whoever sends hints without end makes nobody look for sessions, and
+// keeps no hint of others from being taken.
+func TestB9HintsAreLookedAtSeldom(t *testing.T) {
+	r, a, b, sa, _ := pair(t, 0, nil)
+	r.run(core.Second)
+	if _, err := a.e.Call(r.now, r.order(sa), pattern(64, 0)); err != nil {
+		t.Fatal(err)
+	}
+	n := a.e.NextFrame(r.now, a.buffer)
+	h := Header(a.buffer[wire.EthernetBytes:n])
+	hint := make([]byte, HeaderBytes)
+	Header(hint).put(TypeUnknown, h.Phase(), h.Lane(), h.Session(), h.Counter(), 0)
+	path := a.path(b, 0)
+	stranger := path
+	stranger.Flow.DstMAC = wire.MAC{2, 9, 9, 9, 9, 9}
+	for range 10 * hintsPerSecond {
+		if a.e.HandlePacket(r.now, &stranger, bytes.Clone(hint)) == OK {
+			t.Fatal("a hint from elsewhere was taken")
+		}
+	}
+	if left := bucketOf(&a.e.looks, &stranger).tokens; left != 0 {
+		t.Errorf("%d more would be looked at", left)
+	}
+	if reason := a.e.HandlePacket(r.now, &path, bytes.Clone(hint)); reason != OK {
+		t.Errorf("the peer's own hint: %v", reason)
 	}
 }
 

@@ -76,12 +76,10 @@ const (
 	// keepAlive is how long a session may be silent before it asks for a sign of life.
 	keepAlive        = core.Second
 	defaultDeadAfter = 3 * core.Second // (guess: above a stopped debugger, below a user's patience)
+	// longest is what times of a Config are cut to, some 18 years: two can be added to a time.
+	longest core.Time = 1 << 59
 	// lingerFor is how long a session that was closed here answers with that.
-	lingerFor = 100 * core.Millisecond
-	// outlives is how long a session goes on when the peer's certificate is over: each renewal
-	// shows the one of that day, so by then a few have failed. Clocks of two hosts differ by less.
-	// (guess)
-	outlives     = 5 * 60 * core.Second
+	lingerFor    = 100 * core.Millisecond
 	maxAckDelay  = core.Time(1<<16-1) * ackDelayUnit
 	ackDelayUnit = 64 // nanoseconds in the field of an acknowledgement
 )

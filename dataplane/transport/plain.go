@@ -61,7 +61,7 @@ func (b *bucket) take(now core.Time) bool {
 
 // bucketOf picks a peer's bucket by its address. The limit is each peer's: a common one would tell
 // one peer how often another was answered.
-func (e *Endpoint) bucketOf(p *Path) *bucket {
+func bucketOf(all *[hintBuckets]bucket, p *Path) *bucket {
 	h := uint32(p.Flow.Dst.Port)
 	for _, b := range p.Flow.DstMAC {
 		h = h*31 + uint32(b)
@@ -69,13 +69,13 @@ func (e *Endpoint) bucketOf(p *Path) *bucket {
 	for _, b := range p.Flow.Dst.Addr {
 		h = h*31 + uint32(b)
 	}
-	return &e.hints[h%hintBuckets]
+	return &all[h%hintBuckets]
 }
 
 // sayUnknown hints to the sender of a frame that there is no such session here: it echoes what
 // names the frame. Nobody may believe it.
 func (e *Endpoint) sayUnknown(now core.Time, back *Path, h Header) {
-	if !e.bucketOf(back).take(now) {
+	if !bucketOf(&e.hints, back).take(now) {
 		return
 	}
 	var b [HeaderBytes]byte
@@ -88,13 +88,16 @@ func (e *Endpoint) sayUnknown(now core.Time, back *Path, h Header) {
 // handleUnknown takes such a hint: when it echoes a frame that really is out, the peer is asked for
 // a sign of life, in the session, which nobody else can give.
 func (e *Endpoint) handleUnknown(now core.Time, back *Path, h Header) Reason {
+	if h.Length() != 0 || !bucketOf(&e.looks, back).take(now) {
+		return e.drop(ReasonHint) // to look for the session takes as long as there are sessions
+	}
 	for _, s := range e.sessions {
 		if s == nil || s.peer != h.Session() || s.state != sessionOpen ||
 			s.path.Flow.DstMAC != back.Flow.DstMAC {
 			continue
 		}
 		l := s.lane(h.Lane())
-		if l == nil || h.Length() != 0 || !l.flight.known(h.Counter()) ||
+		if l == nil || !l.flight.known(h.Counter()) ||
 			l.flight.at(h.Counter()).state == sentSettled || !s.hints.take(now) {
 			break
 		}

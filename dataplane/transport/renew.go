@@ -13,6 +13,7 @@ import (
 //
 //	begun here: open ──RenewAfter──> handshake beside it ──keys──> retired ──done──> over
 //	begun by the peer: open ────── first frame of the next ──────> retired ──done──> over
+//	not renewed:       open ──RenewAfter + overdue──> over
 //
 // Nothing is lost by it: EventUp of the next session says whom it Replaces, that one takes no new
 // calls, and what is under way in it ends there. Each end says when nothing that it began there is
@@ -22,6 +23,10 @@ const (
 	// renewAgain is how long after the begin of an attempt that failed the next one begins: a bit
 	// more than an attempt may take, or it would be found under way, and waited for once more.
 	renewAgain = handshake.GiveUpAfter + core.Millisecond
+	// overdue is how long a session that nobody renews goes on. A handshake asks for certificates
+	// that hold today, of peers that are believed today: without a limit, whoever does not begin
+	// one would need neither. Eight attempts.
+	overdue = 8 * renewAgain
 	// retiredFor is how long one lasts at most: old keys are to be forgotten. (guess: a long write)
 	retiredFor = 30 * core.Second
 )
@@ -57,12 +62,15 @@ func (s *session) renewStep(now core.Time) (next core.Time) {
 			return core.Never
 		}
 		return s.until
-	case now < s.renewAt:
-		return s.renewAt
+	case now >= s.expires:
+		s.fail(now, CauseExpired)
+		return core.Never
 	case s.drainOwn || s.drainHis: // for good
-		return core.Never
+		return s.expires
 	case s.e.retiredWith(s.key): // its end wakes us
-		return core.Never
+		return s.expires
+	case now < s.renewAt:
+		return min(s.renewAt, s.expires)
 	}
 	s.renewAt = now + renewAgain
 	if s.e.find(s.renewal) == nil {
@@ -72,7 +80,7 @@ func (s *session) renewStep(now core.Time) (next core.Time) {
 			s.e.counters.Renewals++
 		}
 	}
-	return s.renewAt
+	return min(s.renewAt, s.expires)
 }
 
 // retire takes no new calls and lets those under way end.

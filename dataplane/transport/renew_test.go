@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/dunlin-io/dunlin/core"
+	"github.com/dunlin-io/dunlin/dataplane/transport/identity"
 )
 
 // renewEvery is short enough that a test sees several.
@@ -165,5 +166,36 @@ func TestRenewalOfOthers(t *testing.T) {
 	r.run(core.Second)
 	if n := len(a.e.sessions) - 1 - len(a.e.freed); n != 0 {
 		t.Errorf("%d sessions are left", n)
+	}
+}
+
+// TestWhoIsNoLongerBelievedLosesItsSession: a peer that is taken off the list keeps what it has for
+// a while, because no handshake is asked for more often. It does not keep it for ever, whichever
+// end began the session, and though frames pass.
+func TestWhoIsNoLongerBelievedLosesItsSession(t *testing.T) {
+	for name, end := range map[string]int{"of the initiator": 0, "of the responder": 1} {
+		r, a, b, sa, sb := pair(t, 0, renewing)
+		a.serve, b.serve = nil, nil
+		s, id := a, sa
+		if end == 1 {
+			s, id = b, sb
+		}
+		nobody := &identity.Trust{Cluster: "lab", Hosts: r.trust.Hosts}
+		if err := s.e.Renew(r.certificate(s), nobody); err != nil {
+			t.Fatal(err)
+		}
+		begin := r.now
+		r.run(renewEvery + overdue - core.Second)
+		if s.e.find(id) == nil {
+			t.Errorf("%s: over after %d s", name, (r.now-begin)/core.Second)
+		}
+		r.run(3 * core.Second)
+		down, ok := s.take(EventDown)
+		if s.e.find(id) != nil || !ok {
+			t.Fatalf("%s: the session goes on for ever", name)
+		}
+		if down.Cause != CauseExpired && down.Cause != CausePeer {
+			t.Errorf("%s: %+v", name, down)
+		}
 	}
 }

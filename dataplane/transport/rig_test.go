@@ -36,6 +36,7 @@ type side struct {
 	r        *rig
 	e        *Endpoint
 	n        byte
+	life     uint16 // how often it was restarted
 	mac      wire.MAC
 	key      identity.Key
 	model    *fault.Model // of what it sends
@@ -58,6 +59,7 @@ type flightItem struct {
 	to    *side
 	b     []byte
 	job   *handshake.Job
+	e     *Endpoint // whose job it is
 }
 
 type flights []flightItem
@@ -98,24 +100,27 @@ const rigUnix = 1_800_000_000 * int64(core.Second)
 func (r *rig) add(change func(*Config)) *side {
 	r.t.Helper()
 	n := byte(len(r.sides) + 1)
-	private := [32]byte{0x58, n}
+	s := &side{r: r, n: n, mac: wire.MAC{2, 0, 0, 0, 0, n}}
+	s.start(change)
+	s.setFaults(fault.Config{Delay: fault.Delay{Fixed: 5 * core.Microsecond}})
+	r.sides = append(r.sides, s)
+	return s
+}
+
+// start makes the endpoint of a side, a new one with a key of its own each time.
+func (s *side) start(change func(*Config)) {
+	r := s.r
+	r.t.Helper()
+	private := [32]byte{0x58, s.n, byte(s.life), byte(s.life >> 8)}
 	key, err := ecdh.X25519().NewPrivateKey(private[:])
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	s := &side{r: r, n: n, mac: wire.MAC{2, 0, 0, 0, 0, n}}
 	copy(s.key[:], key.PublicKey().Bytes())
-	c := identity.Certificate{
-		Cluster: "lab", Host: "alpha", Runtime: "r", Incarnation: 1, Key: s.key,
-		Roles: identity.RoleRuntime, NotAfter: 1 << 40,
-	}
-	cert, err := c.Sign(r.host)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	cert := r.certificate(s)
 	config := Config{Handshake: handshake.Config{
 		Private: private, Certificate: cert, Trust: r.trust,
-		Random: rand.NewChaCha8([32]byte{n}), Unix: rigUnix,
+		Random: rand.NewChaCha8([32]byte{s.n, byte(s.life), byte(s.life >> 8)}), Unix: rigUnix,
 	}}
 	if change != nil {
 		change(&config)
@@ -124,9 +129,20 @@ func (r *rig) add(change func(*Config)) *side {
 		r.t.Fatal(err)
 	}
 	s.buffer = make([]byte, s.e.MaxFrame())
-	s.setFaults(fault.Config{Delay: fault.Delay{Fixed: 5 * core.Microsecond}})
-	r.sides = append(r.sides, s)
-	return s
+}
+
+// certificate is what the host says about a side.
+func (r *rig) certificate(s *side) []byte {
+	r.t.Helper()
+	c := identity.Certificate{
+		Cluster: "lab", Host: "alpha", Runtime: "r", Incarnation: 1 + uint64(s.life), Key: s.key,
+		Roles: identity.RoleRuntime, NotAfter: 1 << 40,
+	}
+	cert, err := c.Sign(r.host)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return cert
 }
 
 // setFaults says what becomes of what s sends.
@@ -232,7 +248,7 @@ func (r *rig) drain(s *side) {
 				break
 			}
 			j.Run()
-			r.push(flightItem{at: r.now + r.jobs, to: s, job: j})
+			r.push(flightItem{at: r.now + r.jobs, to: s, job: j, e: s.e})
 		}
 		for {
 			ev, ok := s.e.NextEvent(r.now)
@@ -284,6 +300,7 @@ func (r *rig) step(end core.Time) bool {
 		f := heap.Pop(&r.flying).(flightItem)
 		switch {
 		case f.to.stopped:
+		case f.job != nil && f.e != f.to.e: // of a life before
 		case f.job != nil:
 			f.to.e.JobDone(r.now, f.job)
 		default:

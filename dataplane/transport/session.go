@@ -42,6 +42,7 @@ type session struct {
 	up       bool // EventUp went out
 	drainOwn bool
 	drainHis bool
+	expires  core.Time // when it ends unless it was renewed
 	renewAt  core.Time // of the next attempt to renew it, Never if that is the peer's to do
 	renewal  SessionID // the attempt
 	renews   SessionID // whom it is to succeed
@@ -56,7 +57,6 @@ type session struct {
 	most     uint64 // credit of a lane at the start, and so the largest transfer's cost
 	mtu      mtu
 	heard    core.Time // last authentic frame
-	expires  core.Time // when it ends because the peer's certificate is over
 	bye      int       // closes still to send
 	until    core.Time // end of lingering, of being retired, or of waiting for the first frame
 	writes   *outbound // in the order issued
@@ -77,12 +77,13 @@ func (s *session) lane(n uint8) *lane {
 func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, initiator bool) {
 	e := s.e
 	s.state, s.peer, s.heard = sessionOpen, p.Session, now
-	s.expires = now + e.hs.Left(now, &s.who) + outlives
 	s.mtu.most = min(e.mtu, max(int(p.MTU), minMTU))
 	s.mtu.set(min(s.mtu.most, defaultMTU))
 	lanes := min(len(s.lanes), max(int(p.Lanes), 1))
 	for _, l := range s.lanes[lanes:] {
 		l.concludeAll(CauseRefused)
+		e.timers.stop(&l.timer)
+		s.keepGens(l)
 	}
 	s.lanes = s.lanes[:lanes]
 	s.most = creditOf(p)
@@ -93,7 +94,7 @@ func (s *session) install(now core.Time, k *seal.Keys, p *handshake.Params, init
 		l.limit = s.most
 		l.congestion.start(s.mtu.frame)
 	}
-	s.renewAt = core.Never
+	s.renewAt, s.expires = core.Never, now+e.renewAfter+overdue
 	if initiator {
 		s.renewAt = now + e.renewAfter
 		s.lanes[0].ping = true // the peer waits for the first frame
@@ -219,18 +220,23 @@ func (s *session) over() {
 			l.rx.Wipe()
 		}
 		e.timers.stop(&l.timer)
-		for _, o := range l.outs {
-			s.gens = max(s.gens, o.gen+1)
-		}
-		for i := range l.requests {
-			s.gens = max(s.gens, l.requests[i].gen+1)
-		}
+		s.keepGens(l)
 	}
 	e.timers.stop(&s.timer)
 	if s.attempt != 0 {
 		e.hs.Cancel(s.attempt)
 	}
 	e.forget(s)
+}
+
+// keepGens keeps the session that takes this one's place from using its public numbers again.
+func (s *session) keepGens(l *lane) {
+	for _, o := range l.outs {
+		s.gens = max(s.gens, o.gen+1)
+	}
+	for i := range l.requests {
+		s.gens = max(s.gens, l.requests[i].gen+1)
+	}
 }
 
 // onTimer does what is due for the session.
@@ -252,11 +258,8 @@ func (s *session) onTimer(now core.Time) {
 		}
 		s.e.timers.advance(&s.timer, s.until)
 		return
-	case now >= s.expires:
-		s.fail(now, CauseExpired)
-		return
 	}
-	next, expecting := s.expires, false
+	next, expecting := core.Never, false
 	for _, l := range s.lanes {
 		if l.tx.Wants(now) == seal.WantPhase {
 			l.tx.Rekey(now)

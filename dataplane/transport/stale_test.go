@@ -127,3 +127,41 @@ func TestLostSignOfLifeIsAskedForAgain(t *testing.T) {
 		t.Error("the question was not lost")
 	}
 }
+
+// TestNumbersOfALaneThatThePeerLacks: a call in a lane that the peer turns out not to have ends, and
+// its number is none of a call of the session that takes the place.
+func TestNumbersOfALaneThatThePeerLacks(t *testing.T) {
+	r := newRig(t)
+	a := r.add(func(c *Config) { c.Lanes = 2 })
+	b, c := r.add(nil), r.add(func(c *Config) { c.Lanes = 2 })
+	call := func(to *side) (SessionID, CallID) {
+		t.Helper()
+		s, err := a.e.Connect(r.now, Peer{Path: a.path(to, 0), Key: to.key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := r.order(s)
+		o.Lane = 1
+		id, err := a.e.Call(r.now, o, []byte("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.await(EventUp)
+		return s, id
+	}
+	s, old := call(b)
+	if ev := a.await(EventReply); ev.Call != old || ev.Outcome != Failed {
+		t.Errorf("%+v", ev)
+	}
+	if err := a.e.Close(r.now, s); err != nil {
+		t.Fatal(err)
+	}
+	a.await(EventDown)
+	r.run(core.Second)
+	if _, fresh := call(c); fresh == old {
+		t.Errorf("call %#x comes twice", uint64(fresh))
+	}
+	if err := a.e.Cancel(r.now, old); !errors.Is(err, ErrGone) {
+		t.Errorf("the call of a session before: %v", err)
+	}
+}

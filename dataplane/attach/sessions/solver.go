@@ -46,6 +46,7 @@ func (s *Solver) run(wake func()) {
 			case s.answers <- j:
 				wake()
 			case <-s.stop:
+				j.Wipe()
 				return
 			}
 		}
@@ -72,9 +73,14 @@ func (s *Solver) Solved() *handshake.Job {
 	}
 }
 
-// Close ends the goroutine and waits for that: wake is not called afterwards. What was not solved
-// is forgotten. A second Close does nothing.
+// Close ends the goroutine and waits for that: wake is not called afterwards. What was not solved,
+// or not taken, is forgotten with its secrets. A second Close does nothing.
 func (s *Solver) Close() {
 	s.once.Do(func() { close(s.stop) })
 	<-s.ended
+	for _, left := range [...]chan *handshake.Job{s.jobs, s.answers} {
+		for len(left) > 0 {
+			(<-left).Wipe()
+		}
+	}
 }

@@ -85,4 +85,7 @@ func TestSolverIsBounded(t *testing.T) {
 		refused = !s.Submit(job())
 	}
 	s.Close()
+	if len(s.jobs)+len(s.answers) != 0 {
+		t.Error("what nobody takes is kept, with its secrets")
+	}
 }

@@ -133,7 +133,13 @@ func (m *Machine) forget(list *[]*attempt, a *attempt) {
 		a.noise.wipe()
 	}
 	*list = slices.DeleteFunc(*list, func(b *attempt) bool { return a == b })
-	m.jobs = slices.DeleteFunc(m.jobs, func(j *Job) bool { return j.attempt == a.id })
+	m.jobs = slices.DeleteFunc(m.jobs, func(j *Job) bool {
+		if j.attempt != a.id {
+			return false
+		}
+		j.Wipe()
+		return true
+	})
 }
 
 // newJob makes a job with what every job needs. While it is under way, the attempt's Noise state is

@@ -95,7 +95,7 @@ func (m *Machine) handleCookie(b []byte) Reason {
 func (m *Machine) Done(now core.Time, j *Job) {
 	switch {
 	case m.closed:
-		j.abandon()
+		j.Wipe()
 	case j.step == writeInit || j.step == readReply:
 		m.doneOwn(now, j)
 	default:
@@ -103,16 +103,10 @@ func (m *Machine) Done(now core.Time, j *Job) {
 	}
 }
 
-// abandon forgets the secrets of a job that nobody waits for.
-func (j *Job) abandon() {
-	j.noise.wipe()
-	j.keys.Wipe()
-}
-
 func (m *Machine) doneOwn(now core.Time, j *Job) {
 	a := find(m.out, j.attempt)
 	if a == nil {
-		j.abandon()
+		j.Wipe()
 		return
 	}
 	if j.doubt != identity.OK {
@@ -136,6 +130,7 @@ func (m *Machine) doneOwn(now core.Time, j *Job) {
 			Kind: EventUp, Initiator: true, Attempt: a.id, Addr: a.addr, Key: a.peer,
 			Peer: j.who, Params: j.said.params, Keys: j.keys, Again: a.again,
 		})
+		j.keys.Wipe()
 	}
 }
 
@@ -164,7 +159,7 @@ func (m *Machine) falseReply(now core.Time, a *attempt, why Reason) {
 func (m *Machine) doneTheirs(now core.Time, j *Job) {
 	a := find(m.in, j.attempt)
 	if a == nil {
-		j.abandon()
+		j.Wipe()
 		return
 	}
 	if j.doubt != identity.OK {
@@ -180,7 +175,7 @@ func (m *Machine) doneTheirs(now core.Time, j *Job) {
 	}
 	if reason != OK {
 		m.note(reason)
-		j.abandon()
+		j.Wipe()
 		m.forget(&m.in, a)
 	}
 }
@@ -223,6 +218,7 @@ func (m *Machine) doneReply(a *attempt, j *Job) {
 		Kind: EventUp, Attempt: a.id, Own: a.own, Addr: a.addr, Key: a.peer, Peer: a.who,
 		Params: a.theirs, Keys: j.keys,
 	})
+	j.keys.Wipe()
 }
 
 // seen is what is remembered of a peer.

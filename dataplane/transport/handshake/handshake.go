@@ -144,6 +144,7 @@ func New(c Config) (*Machine, error) {
 	if m.giveUp <= 0 {
 		m.giveUp = GiveUpAfter
 	}
+	m.giveUp = min(m.giveUp, 1<<59) // or it could not be added to a time
 	if err := m.SetCertificate(c.Certificate); err != nil {
 		return nil, err
 	}
@@ -178,6 +179,9 @@ func (m *Machine) Close() {
 	for i := range m.events {
 		m.events[i].Keys.Wipe()
 	}
+	for _, j := range m.jobs {
+		j.Wipe()
+	}
 	for _, a := range append(m.out, m.in...) {
 		if a.state == waiting || a.state == asked {
 			a.noise.wipe()
@@ -200,15 +204,6 @@ func (m *Machine) draw32() (b [32]byte) {
 
 // seconds is the time of day.
 func (m *Machine) seconds(now core.Time) int64 { return (m.unix + int64(now)) / int64(core.Second) }
-
-// longest is what Left says of a certificate that holds for centuries.
-const longest = 1 << 32 * core.Second
-
-// Left is how long a certificate holds from now on; 0: no more.
-func (m *Machine) Left(now core.Time, c *identity.Certificate) core.Time {
-	left := c.NotAfter + 1 - m.seconds(now)
-	return core.Time(min(max(left, 0), int64(longest/core.Second))) * core.Second
-}
 
 // nextStamp rises with each message 1.
 func (m *Machine) nextStamp(now core.Time) uint64 {

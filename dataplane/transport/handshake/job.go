@@ -69,6 +69,13 @@ func (j *Job) Run() {
 	clear(j.random[:])
 }
 
+// Wipe forgets the secrets of a job that nobody hands to Done.
+func (j *Job) Wipe() {
+	clear(j.random[:])
+	j.noise.wipe()
+	j.keys.Wipe()
+}
+
 func (j *Job) write() {
 	out, forth, back, err := j.noise.state.WriteMessage(nil, j.own.encode())
 	if err != nil || j.noise.curve.weak { // the peer's key is bad, since ours is not
