@@ -4,6 +4,9 @@ import (
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dunlin-io/dunlin/core"
@@ -50,20 +53,66 @@ func pooled(t *testing.T) (caches [2]*dataplane.Cache) {
 	return caches
 }
 
-// cross is a link that may send elsewhere than it receives from, and says whether input waits.
-type cross struct{ rx, tx dataplane.Link }
+// cross is a link that may send elsewhere than it receives from, says whether input waits, and may
+// be used by a team's threads beside the wire.
+type cross struct {
+	rx, tx dataplane.Link
+	mu     *sync.Mutex
+}
 
-func (x cross) Recv(dst []dataplane.Frame) int { return x.rx.Recv(dst) }
-func (x cross) Send(src []dataplane.Frame) int { return x.tx.Send(src) }
-func (x cross) Unread() bool                   { return x.rx.Pending() }
-func (x cross) Flush()                         { x.tx.Flush() }
-func (x cross) Pending() bool                  { return x.rx.Pending() || x.tx.Pending() }
+func (x cross) Recv(dst []dataplane.Frame) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.rx.Recv(dst)
+}
+
+func (x cross) Send(src []dataplane.Frame) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.tx.Send(src)
+}
+
+func (x cross) Flush() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tx.Flush()
+}
+
+func (x cross) Pending() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.rx.Pending() || x.tx.Pending()
+}
+
+func (x cross) Unread() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.rx.Pending()
+}
+
+// alone is a poller that finds out if two threads are in it.
+type alone struct {
+	core.Poller
+	t    *testing.T
+	busy atomic.Bool
+}
+
+func (a *alone) Poll(now core.Time) int {
+	if !a.busy.CompareAndSwap(false, true) {
+		a.t.Error("two threads use the endpoint")
+	}
+	defer a.busy.Store(false)
+	return a.Poller.Poll(now)
+}
 
 // rig is two runtimes with a session, over a wire in memory.
 type rig struct {
 	hosts   *core.Host
 	sides   [2]*core.Host // in it
-	second  *dataplane.Worker
+	workers [2]*dataplane.Worker
+	pollers [2]*Courier
+	second  *dataplane.Worker // of the second runtime
+	wake    func()
 	woken   int
 	now     core.Time
 	ends    [2]*transport.Endpoint
@@ -111,12 +160,14 @@ func newRigOf(t *testing.T, mtu, size int, relayed bool) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	links := [2]dataplane.Link{cross{w.A(), w.A()}, cross{w.B(), w.B()}}
+	mu := &sync.Mutex{}
+	links := [2]dataplane.Link{cross{w.A(), w.A(), mu}, cross{w.B(), w.B(), mu}}
 	if relayed {
-		links[0] = cross{w.A(), w2.A()}
+		links[0] = cross{w.A(), w2.A(), mu}
 	}
 	r := &rig{hosts: core.NewHost(), now: core.Second, size: size}
-	if r.second, err = dataplane.NewWorker(w2.B(), pools[1][1], dataplane.WorkerConfig{MTU: mtu}); err != nil {
+	if r.second, err = dataplane.NewWorker(cross{w2.B(), w2.B(), mu}, pools[1][1],
+		dataplane.WorkerConfig{MTU: mtu}); err != nil {
 		t.Fatal(err)
 	}
 	var keys [2]identity.Key
@@ -157,21 +208,25 @@ func newRigOf(t *testing.T, mtu, size int, relayed bool) *rig {
 					r.replies++
 				}
 			case transport.EventUp:
-				r.up = true
+				if i == 0 {
+					r.up = true
+				}
 			}
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if relayed && i == 1 {
-			if err := courier.Relay(r.second, func() { r.woken++ }); err != nil {
+			if err := courier.Relay(r.second, func() { r.wake() }); err != nil {
 				t.Fatal(err)
 			}
 		}
+		r.workers[i], r.pollers[i] = worker, courier
 		r.sides[i] = core.NewHost(worker, courier)
 		r.hosts.Add(r.sides[i])
 	}
 	r.hosts.Add(r.second)
+	r.wake = func() { r.woken++ }
 	r.hosts.Add(w)
 	r.hosts.Add(w2)
 	r.id, err = r.ends[0].Connect(r.now, transport.Peer{
@@ -325,5 +380,80 @@ func TestAwayIsNotLost(t *testing.T) {
 	if r.replies-had != calls || after.Timeouts != before.Timeouts || after.Probes != before.Probes ||
 		after.Resent != before.Resent {
 		t.Errorf("%d replies of %d; before %+v, after %+v", r.replies-had, calls, before, after)
+	}
+}
+
+// TestTeamHasSessions: threads that come and go at random serve a runtime's two workers, one of which
+// has the endpoint, and the other gets all packets.
+func TestTeamHasSessions(t *testing.T) {
+	const calls = 400
+	r := newRigOf(t, 1500, 3000, true)
+	r.hosts.Remove(r.sides[1])
+	r.hosts.Remove(r.second)
+	team, err := dataplane.NewTeam([]*dataplane.Worker{r.workers[1], r.second},
+		dataplane.TeamConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	team.Accompany(0, &alone{Poller: r.pollers[1], t: t})
+	r.wake = func() { team.Call(0) }
+	var clock atomic.Int64
+	clock.Store(int64(r.now))
+	var threads sync.WaitGroup
+	var world sync.RWMutex // a wire uses what its ends do, and moves while the threads do not
+	stop := make(chan struct{})
+	for k := range team.Seats() {
+		threads.Go(func() { comeAndGo(team.Seat(k), &world, &clock, stop, uint64(k)) })
+	}
+	for began := 0; r.replies < calls; {
+		if began-r.replies < 8 && began < calls {
+			r.callWithin(t, 1000*core.Second, make([]byte, r.size))
+			began++
+		}
+		world.Lock()
+		r.hosts.Step(r.now)
+		world.Unlock()
+		r.now = core.Time(clock.Add(int64(core.Microsecond)))
+		runtime.Gosched()
+		if r.now > 900*core.Second {
+			t.Fatalf("%d replies", r.replies)
+		}
+	}
+	close(stop)
+	threads.Wait()
+	if n := team.Seat(0).Counters().Helped + team.Seat(1).Counters().Helped; n == 0 {
+		t.Error("no thread served the other's worker")
+	}
+	for _, e := range r.ends {
+		if err := e.Audit(r.now); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// comeAndGo turns a seat while its thread has a core, as it does most of the time.
+func comeAndGo(seat *dataplane.Seat, world *sync.RWMutex, clock *atomic.Int64,
+	stop <-chan struct{}, seed uint64,
+) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		world.RLock()
+		work := seat.Poll(core.Time(clock.Load()))
+		world.RUnlock()
+		if work == 0 {
+			runtime.Gosched()
+		}
+		if random.IntN(20) > 0 {
+			continue
+		}
+		seat.Leave()
+		for range random.IntN(20) {
+			runtime.Gosched()
+		}
 	}
 }

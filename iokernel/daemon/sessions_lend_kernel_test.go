@@ -12,6 +12,7 @@ import (
 	"github.com/dunlin-io/dunlin/dataplane/attach"
 	"github.com/dunlin-io/dunlin/dataplane/attach/sessions"
 	"github.com/dunlin-io/dunlin/dataplane/transport"
+	"github.com/dunlin-io/dunlin/iokernel/config"
 )
 
 // lentTalkers are a runtime a with a CPU of its own, beside both iokernels, and b behind another
@@ -24,22 +25,26 @@ type lentTalkers struct {
 	toA  transport.Path
 }
 
-// newLentHosts makes the two iokernels.
-func newLentHosts(t *testing.T) (*lab.Lab, [2]*Daemon) {
+// newLentHosts makes the two iokernels; b is of that class.
+func newLentHosts(t *testing.T, class config.Class) (*lab.Lab, [2]*Daemon) {
 	t.Helper()
 	l := newLab(t, lab.PairOptions{})
 	return l, hostsWith(t, l, false, func(side lab.Side, o *Options) {
 		if side == lab.B {
 			lendingOptions(t, o)
+			if b := &o.Config.Runtimes[0]; class != b.Class {
+				b.Class, b.Reserved = class, 0
+			}
 			return
 		}
 		o.Config.CPU, o.Config.Runtimes[0].CPUs = 0, []int{0}
 	})
 }
 
-func newLentTalkers(t *testing.T, spin attach.Spin, o sessions.Options) *lentTalkers {
+func newLentTalkers(t *testing.T, class config.Class, spin attach.Spin, o sessions.Options,
+) *lentTalkers {
 	t.Helper()
-	l, ends := newLentHosts(t)
+	l, ends := newLentHosts(t, class)
 	k := &lentTalkers{
 		ends: ends, toB: paths(l)["raw"],
 		toA: transport.RawPath(l.End(lab.B).MAC, l.End(lab.A).MAC),
@@ -84,7 +89,7 @@ func (k *lentTalkers) sound(t *testing.T) {
 // TestRuntimesTalkOnALentCore: a service whose core another has meanwhile answers calls of every
 // size and has its memory written to, and calls others itself.
 func TestRuntimesTalkOnALentCore(t *testing.T) {
-	k := newLentTalkers(t, attach.Spin{}, sessions.Options{})
+	k := newLentTalkers(t, config.ClassLC, attach.Spin{}, sessions.Options{})
 	had, before := k.had(t), user(coresOf(t, k.ends[lab.B]), "echo")
 	for range 2 {
 		talk(t, k.a, k.b, k.toB, mediatedBytes)
@@ -108,6 +113,24 @@ func TestRuntimesTalkOnALentCore(t *testing.T) {
 	k.sound(t)
 }
 
+// TestBestEffortHasSessions: two runtimes of the lowest class have the core in turn, and what others
+// leave of the CPU; so the calls are few and short.
+func TestBestEffortHasSessions(t *testing.T) {
+	k := newLentTalkers(t, config.ClassBE, attach.Spin{}, sessions.Options{})
+	had := k.had(t)
+	id := k.a.connect(transport.Peer{Path: k.toB, Key: k.b.s.Key()})
+	theirs := take(t, "session at the peer", k.b.up)
+	for n := range 5 {
+		k.a.call(id, make([]byte, 64+n))
+		k.b.call(theirs, make([]byte, 64+n))
+	}
+	k.lost(t, had, core.Millisecond)
+	if n := len(k.a.down) + len(k.b.down); n > 0 {
+		t.Errorf("%d sessions ended", n)
+	}
+	k.sound(t)
+}
+
 // TestSessionWithoutACore: a session that nobody uses is kept alive by timers while another has the
 // core, asks and is asked for signs of life, and afterwards calls and Do are answered in it. What a
 // call waits for then is the pass that sees the frame and a hand-over. A worker with nothing to do
@@ -122,7 +145,7 @@ func TestSessionWithoutACore(t *testing.T) {
 
 func beQuiet(t *testing.T, spin attach.Spin) {
 	t.Helper()
-	k := newLentTalkers(t, spin, sessions.Options{Transport: transport.Config{
+	k := newLentTalkers(t, config.ClassLC, spin, sessions.Options{Transport: transport.Config{
 		KeepAlive: core.Second / 20,
 	}})
 	id := k.a.connect(transport.Peer{Path: k.toB, Key: k.b.s.Key()})
@@ -156,7 +179,7 @@ func beQuiet(t *testing.T, spin attach.Spin) {
 // its timers and its solver, though no frame comes for it and nobody asks anything of it.
 func TestRenewalWithoutACore(t *testing.T) {
 	const renewals = 3
-	k := newLentTalkers(t, attach.Spin{}, sessions.Options{
+	k := newLentTalkers(t, config.ClassLC, attach.Spin{}, sessions.Options{
 		Transport: transport.Config{RenewAfter: core.Second / 4},
 	})
 	had := k.had(t)
@@ -176,7 +199,7 @@ func TestRenewalWithoutACore(t *testing.T) {
 // TestCloseWithoutACore: a runtime that is closed while others ask things of it, and while another
 // has its core, ends; whoever asks is told; and its next incarnation has sessions.
 func TestCloseWithoutACore(t *testing.T) {
-	l, ends := newLentHosts(t)
+	l, ends := newLentHosts(t, config.ClassLC)
 	d := ends[lab.B]
 	a := newTalker(t, attach.Options{Name: "echo", Socket: ends[lab.A].Socket()},
 		sessions.Options{})
