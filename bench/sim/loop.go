@@ -188,8 +188,8 @@ func (l *Loop) mix(v uint64) {
 	l.hash = h ^ h>>32 // a product moves bits up only
 }
 
-// before is 1 if e happens before f, else 0: without a branch, as nobody could predict it. No time is
-// negative.
+// before is 1 if e happens before f, else 0: without a branch, as nobody could predict it. No time
+// is negative.
 func (e *Event) before(f *Event) int {
 	_, less := bits.Sub64(e.order, f.order, 0)
 	_, less = bits.Sub64(uint64(e.At), uint64(f.At), less)

@@ -112,11 +112,16 @@ func TestCutOneWay(t *testing.T) {
 // TestSwarmOfFaults compares every delivery with what a model of the same seed says about the same
 // frames, bytes included, and counts frames afterwards.
 func TestSwarmOfFaults(t *testing.T) {
+	var old *Network
 	for seed := range uint64(100) {
 		draw := rand.New(rand.NewPCG(seed, 1))
 		c := fault.Swarm(draw)
 		c.Replay.Depth = min(c.Replay.Depth, 300)
 		l, n, to := pair(t, seed)
+		if old != nil {
+			n.Inherit(old)
+		}
+		old = n
 		if err := n.SetFaults(0, 1, c); err != nil {
 			t.Fatal(err)
 		}
@@ -152,6 +157,32 @@ func TestSwarmOfFaults(t *testing.T) {
 		if n.frames.used != 0 || n.flying.used != 0 {
 			t.Fatalf("seed %d: %d frames and %d flights left", seed, n.frames.used, n.flying.used)
 		}
+	}
+}
+
+// TestInherit hands on a network with frames under way and remembered: its memory is used again and
+// nothing of what was under way arrives.
+func TestInherit(t *testing.T) {
+	l, n, _ := pair(t, 1)
+	c := fault.Config{Replay: fault.Replay{Probability: 0.5, Depth: 10}}
+	if err := n.SetFaults(0, 1, c); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		n.Send(l.Now(), 0, 1, numbered(i, 60))
+	}
+	made := len(n.frames.all)
+	l, next, to := pair(t, 1)
+	next.Inherit(n)
+	for i := range made {
+		next.Send(l.Now(), 0, 1, numbered(i, 60))
+	}
+	if len(next.frames.all) != made || next.frames.used != made {
+		t.Errorf("%d frames, %d of them used: want %d", len(next.frames.all), next.frames.used, made)
+	}
+	l.Run(core.Second)
+	if len(to.frames) != made || next.frames.used != 0 || next.Counters().Flying != 0 {
+		t.Errorf("%d frames arrived of %d, %d are used", len(to.frames), made, next.frames.used)
 	}
 }
 

@@ -130,8 +130,12 @@ func (d draws) revenants(s *Scenario) {
 	}
 }
 
-// mostHistory is how many frames are kept for each path: more would be most of a run's memory.
-const mostHistory = 2000
+// mostHistory is how many frames are kept for each path where old ones are what a run is about, and
+// someHistory elsewhere: more would be most of what a run touches.
+const (
+	mostHistory = 2000
+	someHistory = 500
+)
 
 // calm is a network in order.
 func (d draws) calm() fault.Config {
@@ -145,7 +149,7 @@ func (d draws) calm() fault.Config {
 // climate is one that is not.
 func (d draws) climate() fault.Config {
 	c := fault.Swarm(d.Rand)
-	c.Replay.Depth = min(c.Replay.Depth, mostHistory)
+	c.Replay.Depth = min(c.Replay.Depth, someHistory)
 	return c
 }
 

@@ -120,6 +120,23 @@ func TestDrawnScenariosAreValid(t *testing.T) {
 	}
 }
 
+// TestStormIsOver lets hosts close sessions all the time, up to a bound, and expects none above it and
+// one that has reached it.
+func TestStormIsOver(t *testing.T) {
+	s := Draw(3, 3000)
+	s.Work.Weights[doClose], s.Work.Closes = 1000, 3
+	r, most := NewRunner(), 0
+	r.demand = func(w *world) string {
+		for _, h := range w.hosts {
+			most = max(most, h.closes)
+		}
+		return ""
+	}
+	if f := r.Run(&s).Failure; f != nil || most != s.Work.Closes {
+		t.Errorf("%v; closed %d sessions, want %d", f, most, s.Work.Closes)
+	}
+}
+
 func TestScenarioAsText(t *testing.T) {
 	s := Draw(5, 3000)
 	text, err := json.Marshal(s)
@@ -149,6 +166,7 @@ func TestValidateRejects(t *testing.T) {
 		"nobody healed":      func(s *Scenario) { s.Heal.Well = nil },
 		"no gap":             func(s *Scenario) { s.Work.Gap = 0 },
 		"more than all":      func(s *Scenario) { s.Work.Refuse = 101 },
+		"negative closes":    func(s *Scenario) { s.Work.Closes = -1 },
 		"a negative weight":  func(s *Scenario) { s.Work.Weights[0] = -1 },
 		"enormous messages":  func(s *Scenario) { s.Work.Sizes.Most = mostBytes + 1 },
 		"deadlines reversed": func(s *Scenario) { s.Work.Deadline[1] = 0 },
