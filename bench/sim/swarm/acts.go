@@ -142,7 +142,7 @@ func (a *app) call(h *host, s *session, size uint32, probe bool) {
 	if probe {
 		o.Deadline = h.local(h.busy) + probeDeadline
 		e := &h.w.ledger.all[n]
-		e.deadline, e.probe = o.Deadline, true
+		e.deadline, e.part = o.Deadline, partProbe
 	}
 	id, err := h.endpoint.Call(h.local(h.busy), o, h.lent(h.w.bytes.sent(n, size)))
 	h.spoil()
@@ -182,7 +182,10 @@ func (a *app) write(h *host, s *session) {
 	}
 	n, o := a.order(h, s, kindWrite, size)
 	e := &h.w.ledger.all[n]
-	e.region, e.at, e.foreign = int8(to.region), at, wild && size > 0
+	e.region, e.at = int16(to.region), at
+	if wild && size > 0 {
+		e.part = partForeign
+	}
 	target := transport.Target{
 		Region: to.id, Offset: at, Stable: a.draws.percent(work.Stable),
 	}

@@ -138,12 +138,12 @@ func (a *app) request(h *host, e *transport.Event) {
 		return
 	}
 	work := &h.w.s.Work
-	if !x.probe && a.draws.percent(work.Silent) {
+	if x.part != partProbe && a.draws.percent(work.Silent) {
 		return
 	}
 	slot := a.slot()
 	a.requests[slot] = request{id: e.Request, entry: n, alive: true}
-	if work.Think == 0 || x.probe || a.draws.percent(50) {
+	if work.Think == 0 || x.part == partProbe || a.draws.percent(50) {
 		a.answer(h, slot)
 		return
 	}
@@ -170,7 +170,7 @@ func (a *app) answer(h *host, slot int) {
 	id := r.id
 	r.id = 0
 	now := h.local(h.busy)
-	if !x.probe && a.draws.percent(work.Refuse) {
+	if x.part != partProbe && a.draws.percent(work.Refuse) {
 		x.answer = answerRefused
 		if h.endpoint.Refuse(now, id) != nil {
 			x.answer = answerNone
@@ -276,7 +276,7 @@ func (a *app) judgeReply(h *host, e *transport.Event, n uint32, x *entry) string
 	case !bytes.Equal(e.Data, h.w.bytes.replied(n, x.reply)):
 		return "a reply's bytes are right"
 	}
-	if x.probe {
+	if x.part == partProbe {
 		a.probes.answered(int(x.to), x.size)
 	}
 	return ""

@@ -29,6 +29,15 @@ const (
 	answerRefused
 )
 
+// part is what an entry has to show, beside what it is for.
+type part uint8
+
+const (
+	partNone    part = iota
+	partProbe        // of the second phase: it must succeed
+	partForeign      // a write that must not touch anything
+)
+
 // entry is one call, message or write: what was asked, what the other side saw of it, and how it
 // ended. It is never forgotten within a run, so that what comes late is recognised. There are tens
 // of thousands, so each is one line of the cache.
@@ -42,12 +51,11 @@ type entry struct {
 	reply    uint32 // bytes
 	place    uint16 // in the list of what its host has under way
 	life     uint8  // of the host that asked, modulo 256
-	region   int8   // -1: none
+	region   int16  // -1: none
 	kind     kind
 	ended    bool
 	canceled bool
-	probe    bool // of the second phase: it must succeed
-	foreign  bool // a write that must not touch anything
+	part     part
 	outcome  transport.Outcome
 	cause    transport.Cause
 	answer   answer
@@ -55,8 +63,6 @@ type entry struct {
 	lane     uint8
 	from, to uint8
 }
-
-var _ [127 - maxRegions]struct{} // a region's number fits into an entry
 
 // noOutcome is that of an entry whose host has crashed.
 const noOutcome transport.Outcome = 255

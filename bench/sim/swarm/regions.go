@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"github.com/dunlin-io/dunlin/core"
 	"github.com/dunlin-io/dunlin/dataplane/transport"
@@ -82,6 +83,9 @@ func (rs *regions) room() bool {
 func (a *app) register(h *host, s *session) {
 	rs := &h.w.regions
 	if !rs.room() {
+		return
+	}
+	if len(rs.all) > math.MaxInt16 { // an entry could not name it
 		return
 	}
 	size := h.w.s.Work.RegionBytes
@@ -190,7 +194,7 @@ func (rs *regions) judge(n uint32, x *entry) string {
 	if x.outcome != transport.Done {
 		return ""
 	}
-	if x.foreign {
+	if x.part == partForeign {
 		return "nobody writes where he may not"
 	}
 	r := &rs.all[x.region]
