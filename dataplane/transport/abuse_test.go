@@ -60,6 +60,13 @@ func TestRecordsOfAFrameAreBounded(t *testing.T) {
 // TestRepliesThatAreNotHeardOf: a peer acknowledges everything but one reply, and asks for it again
 // and again. What is remembered of it does not grow.
 func TestRepliesThatAreNotHeardOf(t *testing.T) {
+	for _, size := range []int{64, 20_000} {
+		repliesThatAreNotHeardOf(t, size)
+	}
+}
+
+func repliesThatAreNotHeardOf(t *testing.T, size int) {
+	t.Helper()
 	r, a, b, _, _ := pair(t, 0, nil)
 	lb := b.e.sessions[1].lanes[0]
 	id := a.e.sessions[1].lanes[0].nextID
@@ -68,22 +75,22 @@ func TestRepliesThatAreNotHeardOf(t *testing.T) {
 			kind: recordCall, id: id, total: 64, remaining: 1 << 30, token: id, data: pattern(64, 0),
 		})
 	}
-	ask := func(id uint64) {
+	ask := func(id uint64, size int) {
 		a.say(r, b, call(id))
 		if ev, ok := b.e.NextEvent(r.now); ok {
-			if err := b.e.Reply(r.now, ev.Request, nil, pattern(64, 1)); err != nil {
+			if err := b.e.Reply(r.now, ev.Request, nil, pattern(size, 1)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	ask(id)
+	ask(id, size)
 	most, sent := 0, b.answers()
 	for n := range uint64(2000) {
-		ask(id) // again
+		ask(id, 0) // again
 		r.now += core.Millisecond
 		b.e.HandleTimeout(r.now)
 		sent += b.answers()
-		ask(id + 1 + n)
+		ask(id+1+n, 64)
 		sent += b.answers()
 		x := ack{largest: lb.flight.next - 1, credit: 1 << 20, words: ackWords}
 		for i := range uint64(maxFlight) {
@@ -97,7 +104,7 @@ func TestRepliesThatAreNotHeardOf(t *testing.T) {
 		if reason := a.say(r, b, said); reason != OK {
 			t.Fatal(reason)
 		}
-		refs := lb.lost[0].n
+		refs := lb.lost[0].n + lb.lost[1].n
 		for i := range lb.flight.ring {
 			if s := &lb.flight.ring[i]; s.state == sentFlying {
 				refs += int(s.count)
@@ -106,7 +113,7 @@ func TestRepliesThatAreNotHeardOf(t *testing.T) {
 		most = max(most, refs)
 	}
 	if most > 32 || sent > 5*2000 {
-		t.Errorf("%d copies of one reply at once, %d frames", most, sent)
+		t.Errorf("%d copies of one reply of %d bytes at once, %d frames", most, size, sent)
 	}
 	if b.e.sessions[1].state != sessionOpen {
 		t.Error("the session ended: nothing was tried")
@@ -122,6 +129,36 @@ func carriesReply(l *lane, id uint64, s *sent) bool {
 		}
 	}
 	return false
+}
+
+// TestCallsThatExpireInTheQueueAreForgotten: a peer that gives no credit keeps one patient call
+// waiting, and behind it no trace of all those that gave up.
+func TestCallsThatExpireInTheQueueAreForgotten(t *testing.T) {
+	for _, size := range []int{64, 5000} {
+		r, a, _, sa, _ := pair(t, 0, func(c *Config) { c.Outstanding = 100 })
+		l := a.e.sessions[1].lanes[0]
+		l.limit = l.used
+		call := func(o Order) {
+			t.Helper()
+			if _, err := a.e.Call(r.now, o, make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+			a.answers()
+		}
+		call(Order{Session: sa, Deadline: core.Never})
+		for range 5000 {
+			call(Order{Session: sa, Deadline: r.now + 1})
+			r.now += core.Microsecond
+			a.e.HandleTimeout(r.now)
+			if ev, ok := a.e.NextEvent(r.now); !ok || ev.Outcome != Failed {
+				t.Fatalf("%+v", ev)
+			}
+		}
+		if n := l.small.n + l.waiting.n; n > 2*100 {
+			t.Errorf("%d calls of %d bytes wait, of which one lives", n, size)
+		}
+		a.e.mustAudit(t, r.now)
+	}
 }
 
 // TestTwoClosesAreNoConversation: both ends close at once, and say so a few times and not in answer

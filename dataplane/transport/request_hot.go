@@ -173,10 +173,23 @@ func (l *lane) enqueue(now core.Time, o *outbound) {
 }
 
 func (l *lane) line(o *outbound) {
+	q := &l.small
 	if o.bulk {
-		l.waiting.push(o.handle())
-	} else {
-		l.small.push(o.handle())
+		q = &l.waiting
+	}
+	if q.n >= 2*l.e.outstanding { // as many as live, and as many that have given up
+		l.sift(q)
+	}
+	q.push(o.handle())
+}
+
+// sift takes those out of a queue that wait no more.
+func (l *lane) sift(q *queue[handle]) {
+	for range q.n {
+		h := q.pop()
+		if o := l.out(h); o != nil && o.state == outQueued {
+			q.push(h)
+		}
 	}
 }
 

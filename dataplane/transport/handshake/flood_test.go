@@ -70,6 +70,43 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// TestPeerGetsInDuringAFlood: an honest side opens a session while others, who know the key, send ten
+// times what is answered at all.
+func TestPeerGetsInDuringAFlood(t *testing.T) {
+	const rate = 10 * cookiesPerSecond
+	w := newWorld(t)
+	a, b := w.pair()
+	var messages [50][]byte
+	for i := range messages {
+		messages[i] = garbage(b, i)
+	}
+	flood := func(i int) {
+		w.now += core.Second / rate
+		from := stranger(b, i)
+		b.m.Handle(w.now, &from, messages[i%len(messages)])
+		if i%20 != 0 {
+			return
+		}
+		for _, s := range w.sides {
+			if s.m.Deadline() <= w.now {
+				s.m.HandleTimeout(w.now)
+			}
+		}
+		w.settle()
+	}
+	for i := range rate { // a second before
+		flood(i)
+	}
+	w.start(a, b)
+	for i, end := 0, w.now+GiveUpAfter; w.now < end && len(a.up) == 0; i++ {
+		flood(i)
+	}
+	w.mustUp(a, b)
+	if b.m.Count(ReasonDropped) == 0 {
+		t.Error("that was no flood")
+	}
+}
+
 // TestFloodWithoutWorkers: nobody does the jobs, and still nothing grows.
 func TestFloodWithoutWorkers(t *testing.T) {
 	w := newWorld(t)
