@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -89,12 +90,17 @@ func TestCertificatesRenewThemselves(t *testing.T) {
 	}
 }
 
+// keepers is how many goroutines keep certificates.
+func keepers() int {
+	stacks := make([]byte, 1<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), ".keepCertified(")
+}
+
 // TestKeepingACertificateEnds: with the runtime, whether that is closed or has lost its iokernel.
 func TestKeepingACertificateEnds(t *testing.T) {
 	l := newLab(t, lab.PairOptions{})
 	daemons := hosts(t, l, false, false)
 	for _, gone := range []bool{false, true} {
-		before := resourcesNow(t)
 		d := daemons[0]
 		d.signing.signer.SetLife(time.Second)
 		rt := openRuntime(t, attach.Options{Name: "echo", Socket: d.Socket()})
@@ -103,6 +109,7 @@ func TestKeepingACertificateEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		awaitIdle(t, "somebody keeps the certificate", func() bool { return keepers() == 1 })
 		if gone {
 			if err := d.Close(); err != nil {
 				t.Fatal(err)
@@ -112,6 +119,6 @@ func TestKeepingACertificateEnds(t *testing.T) {
 		if err := rt.Close(); err != nil {
 			t.Error(err)
 		}
-		awaitResources(t, "a runtime with a certificate", before)
+		awaitIdle(t, "nobody keeps the certificate", func() bool { return keepers() == 0 })
 	}
 }

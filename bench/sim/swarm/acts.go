@@ -166,7 +166,12 @@ func (a *app) write(h *host, s *session) {
 	size := min(a.size(work.Sizes), uint32(r.size))
 	at := uint64(a.draws.IntN(r.size - int(size) + 1))
 	wild := a.draws.percent(work.Wild)
-	if wild {
+	switch {
+	case wild && len(s.stale) > 0 && a.draws.percent(50):
+		// The owner's region may be open still, in the session that this one has succeeded.
+		to, at = s.stale[a.draws.IntN(len(s.stale))], 0
+		size = min(size, uint32(h.w.regions.all[to.region].size))
+	case wild:
 		switch a.draws.IntN(3) {
 		case 0:
 			at = uint64(r.size) - uint64(size) + uint64(a.draws.log(1, 1<<20))

@@ -33,6 +33,7 @@ type session struct {
 	drained bool // here
 	renewed renewed
 	offers  []offer
+	stale   []offer // those of the session that it has succeeded
 }
 
 // offer is a region that the peer of a session has told of.

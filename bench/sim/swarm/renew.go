@@ -86,7 +86,7 @@ func (a *app) succeeds(h *host, s *session, e *transport.Event) {
 	}
 	old.leaving = true
 	old.renewed = renewed{true, h.local(h.busy), h.w.freshOf(h.index, old.peer)}
-	s.ours = s.ours || old.ours
+	s.ours, s.stale = s.ours || old.ours, old.offers
 	h.w.rare[sessionRenewed]++
 	for _, n := range a.open {
 		if x := &h.w.ledger.all[n]; x.session == old.id && x.kind == kindCall {
