@@ -81,3 +81,77 @@ func TestCallsPassAWriteThatWaits(t *testing.T) {
 		t.Error("the writes are in the wrong order")
 	}
 }
+
+// TestChangedSourceIsSentAsItWas: the caller changes its bytes as soon as Write has returned, and
+// what is lost and sent again is what it gave.
+func TestChangedSourceIsSentAsItWas(t *testing.T) {
+	r, a, b, sa, sb := pair(t, 0, nil)
+	memory := make([]byte, 100_000)
+	region, err := b.e.Register(sb, memory, RightWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.lose(0.2)
+	data := pattern(len(memory), 3)
+	o := r.order(sa)
+	o.Deadline = r.now + 20*core.Second
+	if _, err := a.e.Write(r.now, o, Target{Region: region}, data); err != nil {
+		t.Fatal(err)
+	}
+	clear(data)
+	if ev := a.await(EventWritten); ev.Outcome != Done {
+		t.Fatalf("%+v", ev)
+	}
+	if !bytes.Equal(memory, pattern(len(memory), 3)) {
+		t.Error("what was sent again is not what was given")
+	}
+	if a.e.Counters().Resent == 0 {
+		t.Error("nothing was sent again")
+	}
+}
+
+// TestNothingIsAppliedAfterAnAbandonment: frames of a write that was given up, and that come once the
+// peer has heard of that, write nothing.
+func TestNothingIsAppliedAfterAnAbandonment(t *testing.T) {
+	r, a, b, sa, sb := pair(t, 0, nil)
+	memory := make([]byte, 100_000)
+	region, err := b.e.Register(sb, memory, RightWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept [][]byte
+	keep := true
+	r.watch = func(from *side, frame []byte) []byte {
+		if from == a && keep && len(frame) > 1000 {
+			kept = append(kept, frame)
+			return nil
+		}
+		return frame
+	}
+	id, err := a.e.Write(r.now, r.order(sa), Target{Region: region}, pattern(len(memory), 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run(core.Millisecond)
+	if err := a.e.CancelWrite(r.now, id); err != nil {
+		t.Fatal(err)
+	}
+	if ev := a.await(EventWritten); ev.Outcome != Failed || ev.Cause != CauseCanceled {
+		t.Errorf("%+v", ev)
+	}
+	keep = false
+	r.run(10 * core.Millisecond)
+	before := bytes.Clone(memory)
+	if len(kept) == 0 {
+		t.Fatal("no frame was kept")
+	}
+	for _, f := range kept {
+		if reason := b.e.HandleFrame(r.now, f); reason != OK {
+			t.Errorf("a late frame: %v", reason)
+		}
+	}
+	if !bytes.Equal(memory, before) || b.e.Counters().Late < uint64(len(kept)) {
+		t.Errorf("%d late segments; memory changed: %t", b.e.Counters().Late,
+			!bytes.Equal(memory, before))
+	}
+}
