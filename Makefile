@@ -53,7 +53,7 @@ bench: root build ## latency and throughput, all rows (root)
 sim: build ## one seed of the simulated network again: make sim SEED=7
 	bin/dunlin sim run --seed $(or $(SEED),1)
 
-# Compiled by a profile of itself it carries an eighth more frames (DIARY 10), and takes a minute longer to
+# Compiled by a profile of itself it carries a twentieth more frames (DIARY 10), and takes a minute longer to
 # build for the first time. To renew it: go test -run TestSeeds -cpuprofile $(PROFILE) ./bench/sim/swarm
 PROFILE := bench/sim/swarm/swarm.pgo
 
