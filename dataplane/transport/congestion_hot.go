@@ -4,7 +4,7 @@ import "github.com/dunlin-io/dunlin/core"
 
 // Congestion control is Swift (Kumar et al., SIGCOMM 2020): a target delay, additive increase below
 // it, a decrease in proportion to the excess above it at most once a round trip, windows below one
-// frame by pacing. Three things differ.
+// frame by pacing. Four things differ.
 //
 //   - The target is the shortest round trip seen plus the time that one of our own frames takes at
 //     the rate we have: each flow keeps about one frame queued (as Vegas does; Brakmo and Peterson,
@@ -15,10 +15,15 @@ import "github.com/dunlin-io/dunlin/core"
 //   - Loss alone is no sign of congestion unless it is more than half of what was sent: our links
 //     lose frames for other reasons (full rings, bad cables), a queue that overflows has shown
 //     itself by delay before, and what is sent again is exactly what was lost.
+//   - Of the delay only what may be the network's counts. Swift has time stamps of a card for that;
+//     we leave out the time in which nothing came back at all (see silence).
+//
+// While silences alone hold a flow back its window grows beyond what the network holds, to what a
+// thread can send before it loses its CPU again: with less, the flow moves a few frames a slice.
 const (
 	firstWindow = 32 << 10 // bytes; with jumbo frames firstFrames (RFC 6928 has ten of 1,500 B)
 	firstFrames = 4
-	mostWindow  = 16 << 20 // bytes: 10 Gb/s for 13 ms, beyond what maxFlight admits
+	mostFrames  = maxFlight * 3 / 4 // more cannot fly (see flight.spread): 10 Gb/s for 5 ms
 	// marginLeast is the least delay added to the floor: below it the turns of both ends' loops
 	// decide, each of which takes, opens and sends a burst. Two batches, so that one is sent while
 	// the other is taken in; with 25 us bulk had three quarters of that rate, with 1 us a tenth.
@@ -38,6 +43,20 @@ const (
 	// queue, whatever the window: a queue shows itself by shorter delays first, a thread that lost
 	// its CPU does not. (guess)
 	stallRounds = 4
+	// lookFrames is the window that a flow takes to look why it is late (see look): from four
+	// frames on silences show. It does so after lookFirst late rounds, then after twice as many,
+	// up to lookMost. (guess)
+	lookFrames = 4
+	lookFirst  = 4
+	lookMost   = 64
+	// What is later than two frames of each of lookSenders at lookRate is worth a look: 0.15 ms
+	// with frames of 1,500 B.
+	lookSenders = 64
+	lookRate    = 1_250_000_000 // bytes per second
+	// hyperMost bounds how fast a window grows that nothing but silences hold back: twice as fast
+	// after each further round, until it doubles (TIMELY's hyperactive increase; Mittal et al.,
+	// SIGCOMM 2015).
+	hyperMost = 10
 	// gapMost is the longest pause between two frames of bulk, for the same reason: 64 senders into
 	// 1 Gb/s need 0.8 ms.
 	gapMost = core.Millisecond
@@ -97,21 +116,29 @@ func (b *floor) least() core.Time {
 
 // congestion is the window of a lane, in bytes of frames.
 type congestion struct {
-	window  int64
-	saved   int64 // window before the last cut for a time-out; 0: nothing to undo
-	frame   int64 // bytes of a large frame
-	slow    bool  // start: the window doubles each round trip
-	limited bool  // the window held something back in this round
-	skip    bool  // the window was cut in the round before this
-	held    bool  // ... since the last frame of bulk
+	window    int64
+	saved     int64 // window before the last cut for a time-out; 0: nothing to undo
+	savedSlow bool  // slow then
+	frame     int64 // bytes of a large frame
+	slow      bool  // start: the window doubles each round trip
+	goal      int64 // below it, too: after a time-out half of what was
+	limited   bool  // the window held something back in this round
+	silent    bool  // there was silence in this round
+	skip      bool  // the window was cut in the round before this
+	held      bool  // ... since the last frame of bulk
 
-	small, large floor // delays of frames up to smallFrame, and of nearly the largest
+	small, large floor     // delays of frames up to smallFrame, and of nearly the largest
+	fabric       core.Time // smoothed delay without silences; 0: none yet
 
 	roundEnd    uint64    // the round ends when this frame is acknowledged
 	roundLeast  core.Time // of the samples in it; Never: none
 	lastLeast   core.Time // ... of the round before
-	roundMargin core.Time // room above the floor that they had; of the least
+	roundBase   core.Time // floor that the least of them had
+	roundMargin core.Time // ... and target
 	stalls      int       // late rounds in a row that were taken for a scheduler's
+	good        int       // rounds in a row that were in time, limited and not without silences
+	low         int       // late rounds with nearly no window since the last look
+	lookAfter   int       // so many of them
 	roundAcked  int       // frames of this and earlier rounds, until there are enough to judge
 	roundLost   int
 
@@ -123,7 +150,7 @@ type congestion struct {
 func (c *congestion) start(frame int) {
 	c.frame = int64(frame)
 	c.window = max(firstWindow, firstFrames*c.frame)
-	c.slow = true
+	c.slow, c.lookAfter = true, lookFirst
 	c.roundLeast, c.lastLeast = core.Never, core.Never
 }
 
@@ -147,32 +174,42 @@ func (c *congestion) target(now, b, rtt core.Time) core.Time {
 	return b + min(max(margin, marginLeast), marginMost)
 }
 
-// seen takes a round trip, and returns those that it can be compared with: a frame's length is part
-// of its delay. Of lengths in between nothing is known: nil.
-func (c *congestion) seen(now, d core.Time, bytes int) (b *floor) {
+// of is the floor of frames of so many bytes: a frame's length is part of its delay. Of lengths in
+// between nothing is known: nil.
+func (c *congestion) of(bytes int) *floor {
 	switch {
 	case bytes <= smallFrame:
-		b = &c.small
+		return &c.small
 	case int64(bytes) >= c.frame-c.frame/8:
-		b = &c.large
-	default:
-		return nil
+		return &c.large
 	}
-	b.sample(now, d)
-	return b
+	return nil
 }
 
-// onSample takes a round trip of a frame of so many bytes, and the bytes that its acknowledgement
-// newly covered.
-func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
-	b := c.seen(now, d, bytes)
+// seen takes a round trip as one that can be had.
+func (c *congestion) seen(now, d core.Time, bytes int) {
+	if b := c.of(bytes); b != nil {
+		b.sample(now, d)
+	}
+}
+
+// onSample takes a round trip of a frame of so many bytes, the silence in it, and the bytes that
+// its acknowledgement newly covered.
+func (c *congestion) onSample(now, d, quiet core.Time, bytes int, acked int64) {
+	d = max(d-quiet, 1)
+	c.silent = c.silent || quiet > 0
+	b := c.of(bytes)
 	if b == nil || b == &c.small && c.limited {
 		return // beside bulk a small frame waits for the large one before it: that is no queue
 	}
 	t := c.target(now, b.least(), d)
 	if d < c.roundLeast {
-		c.roundLeast, c.roundMargin = d, t
+		c.roundLeast, c.roundBase, c.roundMargin = d, b.least(), t
 	}
+	if c.fabric == 0 {
+		c.fabric = d
+	}
+	c.fabric += (d - c.fabric) / 8
 	if d > t {
 		return
 	}
@@ -180,18 +217,18 @@ func (c *congestion) onSample(now, d core.Time, bytes int, acked int64) {
 		return // nobody knows what the network would have done to more
 	}
 	switch {
-	case c.slow:
+	case c.slow || c.window < c.goal:
 		c.window += acked
 	case c.window >= c.frame:
-		more := c.frame * acked / c.window
+		more := c.frame * acked / c.window << min(c.good, hyperMost)
 		if now < c.shyUntil {
 			more /= shyShare
 		}
-		c.window += more
+		c.window += min(more, acked)
 	default:
 		c.window += acked / 2
 	}
-	c.window = min(c.window, mostWindow)
+	c.window = min(c.window, mostFrames*c.frame)
 }
 
 // endRound judges a round when its last frame is acknowledged; next begins the following one.
@@ -201,18 +238,27 @@ func (c *congestion) endRound(next uint64) {
 		c.skip = false // these were sent before the cut
 	case c.roundLost+c.roundAcked >= lossSample && c.roundLost > c.roundAcked:
 		c.cut(c.window / 2)
-	case c.roundLeast == core.Never || c.stalled():
+	case c.roundLeast == core.Never:
+	case c.look():
+		c.window = lookFrames * c.frame
+	case c.stalled():
+		c.good = 0
 	case c.roundLeast > c.roundMargin:
 		over := int64(c.roundLeast-c.roundMargin) * 8 / 10
 		d := int64(c.roundLeast)
 		c.cut(max(c.window-c.window*over/d, c.window/2))
+	case c.limited && c.silent:
+		c.good++
+		c.low, c.lookAfter = 0, lookFirst
+	default:
+		c.good = 0
 	}
 	c.lastLeast = c.roundLeast
 	c.roundEnd, c.roundLeast, c.saved = next, core.Never, 0
 	if c.roundLost+c.roundAcked >= lossSample {
 		c.roundAcked, c.roundLost = 0, 0
 	}
-	c.limited = false
+	c.limited, c.silent = false, false
 }
 
 // stalled reports whether a round that was late is taken for a scheduler's doing.
@@ -225,18 +271,36 @@ func (c *congestion) stalled() bool {
 	return c.stalls%stallRounds != 0
 }
 
+// look reports whether it is time to find out by a larger window why a flow that has nearly none
+// is late: with so few frames out silences do not show. Where it was a queue, the next time comes
+// later.
+func (c *congestion) look() bool {
+	queue := core.Time(2 * c.frame * lookSenders * int64(core.Second) / lookRate)
+	if !c.limited || c.window > 2*c.frame || c.roundLeast <= c.roundBase+queue {
+		return false
+	}
+	if c.low++; c.low < c.lookAfter {
+		return false
+	}
+	c.low, c.lookAfter = 0, min(2*c.lookAfter, lookMost)
+	return true
+}
+
 func (c *congestion) cut(window int64) {
-	c.slow, c.skip = false, true
+	c.slow, c.skip, c.good = false, true, 0
 	c.window = max(window, c.frame/leastShare)
+	c.goal = 0
 }
 
 // onTimeout forgets the window: everything in flight seems lost. next is the frame sent next: once
 // it has arrived, the time-out was right.
 func (c *congestion) onTimeout(next uint64) {
 	if c.saved == 0 {
-		c.saved = c.window
+		c.saved, c.savedSlow = c.window, c.slow
 	}
+	goal := c.saved / 2
 	c.cut(min(c.window, c.frame))
+	c.goal = goal
 	c.roundEnd, c.roundLeast = next, core.Never
 }
 
@@ -247,7 +311,7 @@ func (c *congestion) onSpurious() (undone bool) {
 		return false
 	}
 	c.window = max(c.window, c.saved)
-	c.saved = 0
+	c.saved, c.slow = 0, c.slow || c.savedSlow
 	return true
 }
 
@@ -274,8 +338,12 @@ func (c *congestion) admits(flying int64) bool {
 // due reports whether another frame of bulk may go: its time has come, or that of its batch.
 func (c *congestion) due(now core.Time) bool { return now >= c.paceAt || c.paceAt < c.batchEnd }
 
-// paced moves the time of the next frame by one that was sent now.
+// paced moves the time of the next frame by one that was sent now. A window is spread over a round
+// trip without its silences, so that it goes out while the thread has its CPU.
 func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
+	if c.window >= c.frame && c.fabric > 0 {
+		rtt = min(rtt, c.fabric)
+	}
 	gap := min(core.Time(int64(bytes)*int64(rtt)/c.window), gapMost)
 	back := max(burstFor, burstFrames*gap)
 	if now < c.shyUntil {

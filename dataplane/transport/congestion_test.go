@@ -16,29 +16,37 @@ type stream struct {
 	region RegionID
 	src    []byte
 	under  int
+	places int // of a megabyte, a write for each under way; 0: one, and three writes in turn
+	begun  int
 	done   int
 }
 
 func (x *stream) feed(r *rig) {
-	for x.under < 3 {
+	for x.under < max(x.places, 3) {
 		o := r.order(x.id)
 		o.Deadline = core.Never
-		if _, err := x.s.e.Write(r.now, o, Target{Region: x.region, Stable: true}, x.src); err != nil {
+		at := Target{Region: x.region, Stable: true}
+		at.Offset = uint64(x.begun%max(x.places, 1)) << 20
+		if _, err := x.s.e.Write(r.now, o, at, x.src); err != nil {
 			r.t.Fatal(err)
 		}
+		x.begun++
 		x.under++
 	}
 }
 
 // startStream begins a stream from a to b.
-func startStream(r *rig, a, b *side) *stream {
+func startStream(r *rig, a, b *side) *stream { return streamTo(r, a, b, 0) }
+
+// streamTo is startStream with so many places in the region.
+func streamTo(r *rig, a, b *side, places int) *stream {
 	r.t.Helper()
 	sa, sb := r.connect(a, b, 0)
-	region, err := b.e.Register(sb, make([]byte, 1<<20), RightWrite)
+	region, err := b.e.Register(sb, make([]byte, max(places, 1)<<20), RightWrite)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	x := &stream{s: a, id: sa, region: region, src: make([]byte, 1<<20)}
+	x := &stream{s: a, id: sa, region: region, src: make([]byte, 1<<20), places: places}
 	a.serve = func(s *side, ev Event) {
 		switch {
 		case ev.Kind == EventWritten && ev.Outcome == Done:
@@ -222,6 +230,12 @@ func TestSmallCallBesideBulk(t *testing.T) {
 	}
 }
 
+// trip is a round trip in which nothing was silent.
+func trip(c *congestion, now, d core.Time, bytes int, acked int64) {
+	c.seen(now, d, bytes)
+	c.onSample(now, d, 0, bytes, acked)
+}
+
 // TestSmallTransferTakesTheQueueAway: the first small transfer takes from the window what bulk has
 // queued, but for a shyMost of it; those that follow take nothing more.
 func TestSmallTransferTakesTheQueueAway(t *testing.T) {
@@ -232,9 +246,9 @@ func TestSmallTransferTakesTheQueueAway(t *testing.T) {
 		var c congestion
 		c.start(1514)
 		now := core.Second
-		c.onSample(now, floor, 1514, 1514)
+		trip(&c, now, floor, 1514, 1514)
 		c.endRound(0)
-		c.onSample(now, x.delay, 1514, 1514)
+		trip(&c, now, x.delay, 1514, 1514)
 		c.endRound(0)
 		c.window = firstWindow
 		for range 3 {
@@ -277,7 +291,7 @@ func TestSleepingEndsAreNoQueue(t *testing.T) {
 	var c congestion
 	c.start(1514)
 	now := core.Second
-	c.onSample(now, base, 1514, 1514)
+	trip(&c, now, base, 1514, 1514)
 	c.cut(c.frame / leastShare)
 	c.paced(now, 1514, 20*core.Millisecond)
 	if gap := c.paceAt - now; gap > gapMost {
@@ -286,7 +300,7 @@ func TestSleepingEndsAreNoQueue(t *testing.T) {
 	for round := range uint64(20) {
 		now += core.Millisecond
 		c.limited = true
-		c.onSample(now, asleep, 1514, 1514)
+		trip(&c, now, asleep, 1514, 1514)
 		c.endRound(round)
 	}
 	if c.window < c.frame/2 {
@@ -303,7 +317,7 @@ func TestStallsAreNoQueue(t *testing.T) {
 	now := core.Second
 	round := func(d core.Time) {
 		now += core.Millisecond
-		c.onSample(now, d, 1514, 1514)
+		trip(&c, now, d, 1514, 1514)
 		c.endRound(0)
 	}
 	round(10 * core.Microsecond)
@@ -332,11 +346,11 @@ func TestImpossibleSampleIsLeftOut(t *testing.T) {
 	_, a, _, id, _ := pair(t, 0, nil)
 	l := a.e.find(id).lanes[0]
 	before, s := l.rtt, sent{at: core.Second, bytes: 1514}
-	l.sample(core.Second+10*core.Microsecond, &s, 10*core.Microsecond, 1514)
+	l.sample(core.Second+10*core.Microsecond, &s, 10*core.Microsecond, 1514, 1514)
 	if l.rtt != before {
 		t.Errorf("round trips were %+v, are %+v", before, l.rtt)
 	}
-	l.sample(core.Second+10*core.Microsecond, &s, 9*core.Microsecond, 1514)
+	l.sample(core.Second+10*core.Microsecond, &s, 9*core.Microsecond, 1514, 1514)
 	if l.rtt.latest != core.Microsecond {
 		t.Errorf("round trip of %d ns, not of 1 us", l.rtt.latest)
 	}

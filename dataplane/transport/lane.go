@@ -48,6 +48,7 @@ type lane struct {
 	newest     uint64    // counter of the newest frame known to have arrived
 	newestAny  bool      // there is one
 	newestAt   core.Time // when it was sent
+	silence    silence
 	lossAt     core.Time // when the next frame counts as lost
 	reorder    core.Time // multiple of the reordering window
 	reorderEnd uint64    // no further growth until this frame is acknowledged

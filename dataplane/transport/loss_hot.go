@@ -39,7 +39,7 @@ func (l *lane) onAck(now core.Time, a *ack) Reason {
 		l.creditArrived()
 	}
 	var newest *sent
-	acked := int64(0)
+	acked, flew := int64(0), f.bytes
 	floor := f.oldest
 	if f.losts > 0 {
 		floor = f.next - min(f.next, uint64(len(f.ring)))
@@ -72,7 +72,7 @@ func (l *lane) onAck(now core.Time, a *ack) Reason {
 		}
 	}
 	if acked > 0 {
-		l.advance(now, a, newest, acked)
+		l.advance(now, a, newest, acked, flew)
 	}
 	return OK
 }
@@ -92,7 +92,12 @@ func (l *lane) late(now core.Time, s *sent) {
 	s.state = sentSettled
 	l.flight.losts--
 	l.e.counters.Spurious++
-	if l.congestion.onSpurious() {
+	c := &l.congestion
+	if c.roundLost > 0 && !s.probe {
+		c.roundLost--
+		c.roundAcked++
+	}
+	if c.onSpurious() {
 		l.e.counters.Undone++
 		l.timeouts = 0
 	}
@@ -119,7 +124,7 @@ func (l *lane) credited(now core.Time, s *sent) {
 }
 
 // advance follows up on an acknowledgement that was news.
-func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
+func (l *lane) advance(now core.Time, a *ack, newest *sent, acked, flew int64) {
 	l.progress, l.stuck = now, now
 	if l.probes > 0 && l.timeouts == 0 {
 		l.e.counters.Repairs++
@@ -127,7 +132,9 @@ func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
 	l.probes, l.timeouts = 0, 0
 	c := &l.congestion
 	if newest != nil && newest.counter == a.largest {
-		l.sample(now, newest, core.Time(a.delay)*ackDelayUnit, acked)
+		l.sample(now, newest, core.Time(a.delay)*ackDelayUnit, acked, flew)
+	} else {
+		l.silence.heard(now, l.rtt.round(), flew, c.frame)
 	}
 	l.detect(now)
 	if l.newestAny && l.newest >= c.roundEnd {
@@ -141,19 +148,23 @@ func (l *lane) advance(now core.Time, a *ack, newest *sent, acked int64) {
 	l.expecting = l.flight.flying > 0 || l.lost[0].n > 0 || l.lost[1].n > 0
 }
 
-// sample takes the round trip of a frame whose acknowledgement the peer says it held for a time. A
-// peer that lost its CPU after it had read the clock says too much; where that shows, the sample is
-// left out: as the shortest round trip ever it would make a queue of every later one, for a minute.
-func (l *lane) sample(now core.Time, s *sent, held core.Time, acked int64) {
+// sample takes the round trip of a frame whose acknowledgement the peer says it held for a time,
+// where so many bytes flew. A peer that lost its CPU after it had read the clock says too much;
+// where that shows, the sample is left out: as the shortest round trip ever it would make a queue
+// of every later one, for a minute.
+func (l *lane) sample(now core.Time, s *sent, held core.Time, acked, flew int64) {
 	d := now - s.at - held
 	if d <= 0 {
 		return
 	}
 	l.rtt.sample(d)
-	if s.probe {
-		l.congestion.seen(now, d, int(s.bytes))
-	} else {
-		l.congestion.onSample(now, d, int(s.bytes), acked)
+	l.silence.heard(now, d, flew, l.congestion.frame)
+	quiet := l.silence.during(s.silent)
+	if quiet == 0 {
+		l.congestion.seen(now, d+held, int(s.bytes))
+	}
+	if !s.probe {
+		l.congestion.onSample(now, d, quiet, int(s.bytes), acked)
 	}
 }
 

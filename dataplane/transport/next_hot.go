@@ -140,6 +140,10 @@ func (l *lane) finish(now core.Time, dst []byte, w *builder, bulk bool) int {
 		l.told = l.granted
 	}
 	if w.must {
+		if l.flight.flying == 0 {
+			l.silence.begin(now)
+		}
+		r.silent = l.silence.mark(now)
 		l.flight.fly(r, n)
 		if !l.expecting {
 			l.expecting, l.stuck, l.progress = true, now, now

@@ -19,6 +19,7 @@ import (
 // that has a queue for each side.
 type rig struct {
 	t      testing.TB
+	shared *shared // CPUs that threads share; nil: each has its own
 	now    core.Time
 	trust  *identity.Trust
 	host   ed25519.PrivateKey
@@ -44,7 +45,9 @@ type side struct {
 	queue    core.Time    // longest wait in that port; 0: no limit
 	cardFree core.Time
 	portFree core.Time
-	stopped  bool // does not run
+	stopped  bool    // does not run
+	thread   *thread // its own; nil: always runs
+	relay    *thread // of an iokernel between it and its cable; nil: there is none
 	events   []Event
 	serve    func(s *side, ev Event) // takes an event at once; false: kept
 	buffer   []byte
@@ -60,6 +63,7 @@ type flightItem struct {
 	b     []byte
 	job   *handshake.Job
 	e     *Endpoint // whose job it is
+	out   *side     // it is on its way to this one's cable; nil: from it
 }
 
 type flights []flightItem
@@ -192,6 +196,13 @@ func (r *rig) send(from *side, b []byte) {
 			return
 		}
 	}
+	if f := (flightItem{b: b, out: from}); !from.relay.keep(f) {
+		r.wire(from, b)
+	}
+}
+
+// wire puts a frame on a side's cable.
+func (r *rig) wire(from *side, b []byte) {
 	to := r.side(wire.Ethernet(b).Dst())
 	if to == nil {
 		return
@@ -237,7 +248,7 @@ func (r *rig) push(f flightItem) {
 
 // drain takes everything a side has to say now.
 func (r *rig) drain(s *side) {
-	if s.stopped {
+	if s.stopped || s.thread.away() {
 		return
 	}
 	for more := true; more; {
@@ -287,35 +298,44 @@ func (r *rig) step(end core.Time) bool {
 		next = r.flying[0].at
 	}
 	for _, s := range r.sides {
-		if !s.stopped {
+		if !s.stopped && !s.thread.away() {
 			next = min(next, s.e.Deadline())
 		}
 	}
+	next = min(next, r.shared.next())
 	if next > end {
 		r.now = end
 		return false
 	}
 	r.now = max(r.now, next)
+	r.shared.turn(r)
 	for len(r.flying) > 0 && r.flying[0].at <= r.now {
 		f := heap.Pop(&r.flying).(flightItem)
-		switch {
-		case f.to.stopped:
-		case f.job != nil && f.e != f.to.e: // of a life before
-		case f.job != nil:
-			f.to.e.JobDone(r.now, f.job)
-		default:
-			f.to.bytesIn += int64(len(f.b))
-			f.to.e.HandleFrame(r.now, f.b)
+		if !f.to.relay.keep(f) {
+			r.arrive(r.now, f)
 		}
 		r.drain(f.to)
 	}
 	for _, s := range r.sides {
-		if !s.stopped && s.e.Deadline() <= r.now {
+		if !s.stopped && !s.thread.away() && s.e.Deadline() <= r.now {
 			s.e.HandleTimeout(r.now)
 			r.drain(s)
 		}
 	}
 	return true
+}
+
+// arrive brings something to a side, for which it is that time.
+func (r *rig) arrive(now core.Time, f flightItem) {
+	switch s := f.to; {
+	case s.stopped || s.thread.keep(f):
+	case f.job != nil && f.e != s.e: // of a life before
+	case f.job != nil:
+		s.e.JobDone(now, f.job)
+	default:
+		s.bytesIn += int64(len(f.b))
+		s.e.HandleFrame(now, f.b)
+	}
 }
 
 // run lets time pass.

@@ -40,6 +40,7 @@ const (
 type sent struct {
 	counter uint64
 	at      core.Time
+	silent  core.Time // mark of the lane's silence
 	bytes   uint16
 	state   sentState
 	bulk    bool
