@@ -23,7 +23,7 @@ import (
 const sessionPatience = 30 * core.Second
 
 // mediatedBytes is a long call behind iokernels: both of them and both runtimes share two CPUs here,
-// so that one of 8 MiB takes seconds, and is made over raw frames alone.
+// so that one of 8 MiB may take seconds, and is made over raw frames alone.
 const mediatedBytes = 256 << 10
 
 // talker is a runtime with sessions: it echoes calls and keeps how its own calls and writes ended.
