@@ -17,6 +17,7 @@ import (
 //	tcp, quic, grpc       the same call by others, a process at each end
 //	bulk/9000             remote writes at that MTU, in B/s that have been written
 //	floor/bulk/9000       frames of that size between two AF_XDP sockets
+//	floor/.../copied      the same, and the bytes are copied in and out once
 //	aead/bulk/9000        sealing frames of that size
 //	goodput/1             bulk at MTU 1500 through the wire box, which loses 1 % of the frames
 //	rpc/64/beside-bulk    calls in the session in which remote writes fill the link
@@ -36,6 +37,8 @@ const (
 	nameBulkLow  = "bulk/9000/insecure"
 	nameBulk1500 = "bulk/1500"
 	nameBulkBare = "floor/bulk/9000"
+
+	nameBulkCopied = "floor/bulk/9000/copied"
 )
 
 // Sizes of calls in bytes of data, and of what is written remotely at once.
@@ -82,7 +85,9 @@ func rpcSuite(rate uint64, window int) suite {
 		add(name, report.Open, smallCall, 0)
 		add(name, report.Window, smallCall, window)
 	}
-	for _, name := range []string{nameBulk, nameBulkLow, nameBulkBare, nameAEADBulk} {
+	for _, name := range []string{
+		nameBulk, nameBulkLow, nameBulkBare, nameBulkCopied, nameAEADBulk,
+	} {
 		add(name, report.Stream, jumboMTU, 0)
 	}
 	add(nameBulk1500, report.Stream, plainMTU, 0)
@@ -98,6 +103,8 @@ func rpcSuite(rate uint64, window int) suite {
 		{nameRPCTCP, nameRPC, report.P50, none, quotient},
 		{nameQUIC, nameRPC, report.P50, none, quotient},
 		{nameBulkLow, nameBulkBare, report.P50, report.Goal{AtLeast: 0.8}, quotient},
+		{nameBulkLow, nameBulkCopied, report.P50, none, quotient},
+		{nameBulkCopied, nameBulkBare, report.P50, none, quotient},
 	}
 	for _, l := range losses[1:] {
 		s.comparisons = append(s.comparisons,

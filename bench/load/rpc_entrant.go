@@ -42,7 +42,7 @@ func rpcFamilies() (all []family) {
 		all = append(all, family{names, k.up})
 	}
 	return append(all, family{[]string{nameAEAD, nameAEADBulk}, upAEAD},
-		family{[]string{nameBulkBare}, upBulkFloor},
+		family{[]string{nameBulkBare, nameBulkCopied}, upBulkFloor},
 		family{lossNames(), upLosses},
 		family{[]string{nameRPCTCP}, upRPCTCP},
 		family{[]string{nameGRPC}, upOther(nameGRPC, "grpc")},

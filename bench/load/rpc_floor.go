@@ -21,7 +21,9 @@ import (
 
 // The floor of bulk: frames of the largest size from one AF_XDP socket to another, which looks at
 // the number in each and frees it. What it has taken it says in shared memory, so that the sender
-// does not send what would be dropped, and nothing travels back.
+// does not send what would be dropped, and nothing travels back. The copied floor is the same with
+// the least that anybody does who has bytes to send: they are copied into the frames at one end,
+// and out of them at the other.
 
 // floorWindow is how many frames may be under way: three chunks each fit into a ring twice. (guess)
 const floorWindow = portRing / 6
@@ -71,9 +73,19 @@ func upBulkFloor(s *site) ([]*entrant, error) {
 	d := &floorDriver{
 		thread: s.thread, end: end, taken: layShare(share.Bytes),
 		from: wire.MAC(p.Ends[lab.A].MAC), to: wire.MAC(p.Ends[lab.B].MAC),
+		source: make([]byte, writeBytes),
 	}
-	return []*entrant{{nameBulkBare, []*child{c}, map[report.Loop]driver{report.Stream: d}}}, nil
+	return []*entrant{
+		{nameBulkBare, []*child{c}, map[report.Loop]driver{report.Stream: d}},
+		{nameBulkCopied, []*child{c}, map[report.Loop]driver{report.Stream: copying{d}}},
+	}, nil
 }
+
+// What a frame of the floor begins with: its number, and whether its bytes are copied.
+const (
+	floorNumber = wire.EthernetBytes
+	floorCopied = floorNumber + 8
+)
 
 // sink takes frames for ever.
 func (p *peer) sink() error {
@@ -97,13 +109,22 @@ func (p *peer) sink() error {
 	taken := layShare(share.Bytes)
 	taken.longest.Store(1) // ready
 	var in [dataplane.MaxBurst]dataplane.Frame
+	region, at := make([]byte, regionBytes), 0
 	for {
 		n := e.port.Recv(in[:])
 		for frames := in[:n]; len(frames) > 0; {
 			k := dataplane.Segments(frames)
 			b := e.pool.Bytes(frames[0])
 			if [2]byte(b[12:14]) == [2]byte{0x88, 0xB5} {
-				number := binary.BigEndian.Uint64(b[wire.EthernetBytes:])
+				number := binary.BigEndian.Uint64(b[floorNumber:])
+				if b[floorCopied] != 0 {
+					for _, f := range frames[:k] {
+						at += copy(region[at:], e.pool.Bytes(f))
+					}
+					if at > len(region)-jumboMTU-wire.EthernetBytes {
+						at = 0
+					}
+				}
 				taken.useful.Store(int64(number)) // all before it came, or are lost
 				taken.stalls.Store(taken.stalls.Load() + 1)
 			}
@@ -121,7 +142,18 @@ type floorDriver struct {
 	taken    *share // useful: number of the last frame; stalls: how many there were
 	from, to wire.MAC
 	number   uint64
+	source   []byte // of the bytes that are copied
+	copied   bool
 	frames   [dataplane.MaxBurst]dataplane.Frame
+}
+
+// copying is a driver that copies.
+type copying struct{ *floorDriver }
+
+func (c copying) run(ctx context.Context, p Plan) (Result, error) {
+	c.copied = true
+	defer func() { c.copied = false }()
+	return c.floorDriver.run(ctx, p)
 }
 
 func (d *floorDriver) run(ctx context.Context, p Plan) (r Result, err error) {
@@ -175,17 +207,27 @@ func (d *floorDriver) sendUntil(ctx context.Context, clock pin.Clock, end core.T
 
 // one hands a frame over.
 func (d *floorDriver) one() bool {
-	count := 0
+	count, source := 0, d.source
+	if d.copied {
+		source = source[d.number*jumboMTU%uint64(len(source)-2*jumboMTU):]
+	}
 	for left := jumboMTU + wire.EthernetBytes; left > 0; count++ {
 		index, ok := d.end.cache.Alloc()
 		if !ok {
 			break
 		}
 		f := dataplane.Frame{Index: index, Len: uint16(min(left, dataplane.MaxChunkBytes))}
+		b := d.end.pool.Chunk(index)[:f.Len]
+		if d.copied {
+			source = source[copy(b, source):]
+		}
 		if count == 0 {
-			b := d.end.pool.Chunk(index)
 			wire.PutEthernet(b, d.to, d.from, wire.EtherTypeDunlin)
-			binary.BigEndian.PutUint64(b[wire.EthernetBytes:], d.number+1)
+			binary.BigEndian.PutUint64(b[floorNumber:], d.number+1)
+			b[floorCopied] = 0
+			if d.copied {
+				b[floorCopied] = 1
+			}
 		}
 		if left -= int(f.Len); left > 0 {
 			f.Len |= dataplane.FrameMore

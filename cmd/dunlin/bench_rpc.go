@@ -29,7 +29,8 @@ func benchRPCCommand() *cobra.Command {
   bulk/9000/insecure   the same without encryption
   bulk/1500            encrypted, MTU 1500
   goodput/0 to 30      bulk/1500 through a box that loses so many percent of the frames
-  floor/bulk/9000      frames of that size from one AF_XDP socket to another
+  floor/bulk/9000      frames of that size from one AF_XDP socket to another; .../copied: the bytes
+                       are copied in and out once
   aead/bulk/9000       sealing such frames, one CPU
 
 The bytes of a row are a call's data; of floor/raw those of a frame; of bulk the MTU. quic-go and
