@@ -143,6 +143,20 @@ func TestSated(t *testing.T) {
 	})
 }
 
+// lentMeanwhile is a BE runtime that has core 0 while nothing is due, and the iokernel sleeps.
+func (r *rig) lentMeanwhile() *team {
+	r.t.Helper()
+	b := r.be("b")
+	r.run(ms)
+	r.has(0, b)
+	polls := r.polls
+	r.run(ms / 2)
+	if r.polls != polls {
+		r.t.Errorf("%d polls while nothing is due", r.polls-polls)
+	}
+	return b
+}
+
 // A timer of LC that has lost its core.
 func TestTimerOfWhoHasNoCore(t *testing.T) {
 	each(t, func(t *testing.T, p Policy) {
@@ -152,14 +166,7 @@ func TestTimerOfWhoHasNoCore(t *testing.T) {
 		r.until(100*us, "LC has served", func() bool { return a.taken == 1 })
 		due := r.now + 2*ms
 		a.workers[0].timer = due
-		b := r.be("b")
-		r.run(ms)
-		r.has(0, b)
-		polls := r.polls
-		r.run(ms / 2)
-		if r.polls != polls {
-			t.Errorf("%d polls while nothing is due", r.polls-polls)
-		}
+		b := r.lentMeanwhile()
 		r.until(ms, "it has run", func() bool { return a.workers[0].timer == core.Never })
 		if late := r.now - due; late > 10*us {
 			t.Errorf("%d ns late", late)
@@ -178,14 +185,7 @@ func TestCallsOfWhoHasNoCore(t *testing.T) {
 		r.until(100*us, "LC has served", func() bool { return a.taken == 1 })
 		due := r.now + 2*ms
 		a.set(due)
-		b := r.be("b")
-		r.run(ms)
-		r.has(0, b)
-		polls := r.polls
-		r.run(ms / 2)
-		if r.polls != polls {
-			t.Errorf("%d polls while nothing is due", r.polls-polls)
-		}
+		b := r.lentMeanwhile()
 		r.until(ms, "the timer is served", func() bool { return a.due == core.Never })
 		if late := r.now - due; late > 10*us {
 			t.Errorf("%d ns late", late)

@@ -216,11 +216,8 @@ func TestProvedAddress(t *testing.T) {
 	}
 }
 
-// TestForgedCookie: nobody who has not seen our message can give us a cookie.
-func TestForgedCookie(t *testing.T) {
-	w := newWorld(t)
-	a, b := w.pair()
-	var cookie []byte
+// cookieFor is the cookie that b, under load, answers a's message with; it does not arrive.
+func cookieFor(w *world, a, b *side) (cookie []byte) {
 	w.carry = func(from, _ *side, m []byte) [][]byte {
 		if from == b && m[0] == kindCookie {
 			cookie = m
@@ -231,6 +228,14 @@ func TestForgedCookie(t *testing.T) {
 	load(w, b)
 	w.start(a, b)
 	w.settle()
+	return cookie
+}
+
+// TestForgedCookie: nobody who has not seen our message can give us a cookie.
+func TestForgedCookie(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.pair()
+	cookie := cookieFor(w, a, b)
 	back := w.path(a, b)
 	for bit := headBytes * 8; bit < CookieBytes*8; bit++ {
 		if r := a.m.Handle(w.now, &back, flipped(cookie, bit)); r != ReasonCookie {

@@ -57,17 +57,7 @@ func FuzzMessage(f *testing.F) {
 func FuzzCookie(f *testing.F) {
 	w := newWorld(f)
 	a, b := w.pair()
-	var cookie []byte
-	w.carry = func(from, _ *side, m []byte) [][]byte {
-		if from == b && m[0] == kindCookie {
-			cookie = m
-			return nil
-		}
-		return [][]byte{m}
-	}
-	load(w, b)
-	w.start(a, b)
-	w.settle()
+	cookie := cookieFor(w, a, b)
 	back := w.path(a, b)
 	f.Add(bytes.Clone(cookie))
 	f.Add(flipped(cookie, headBytes*8))
