@@ -109,8 +109,8 @@ func (c *Courier) Poll(now core.Time) (work int) {
 	if !c.behind(now) && c.e.Deadline() <= now {
 		c.e.HandleTimeout(now)
 	}
-	work += c.submit()
-	return work + c.events(now) + c.Push(now)
+	work += c.events(now) // which may ask for handshakes
+	return work + c.submit() + c.Push(now)
 }
 
 // awayAfter is from which pause on a Courier has been away: a fifth of the shortest time after
@@ -142,7 +142,7 @@ func (c *Courier) behind(now core.Time) bool {
 		return false
 	}
 	frames := c.w.Received() + c.came
-	if away {
+	if !l.on {
 		*l = lateness{until: frames + lateFrames}
 	} else if l.turns++; frames != l.seen {
 		l.turns = 0
