@@ -67,7 +67,7 @@ func (l *Line) Beat() { l.beats.Store(l.beats.Load() + 1) }
 func (l *Line) Queue(tasks int, oldest, due core.Time) {
 	l.oldest.Store(int64(oldest))
 	l.queued.Store(int32(tasks))
-	l.due.Store(int64(due))
+	l.due.Store(stands(due))
 }
 
 // Ask tells that there is work which the iokernel cannot see, for any worker of the runtime: until
@@ -85,4 +85,8 @@ func (l *Line) Begin(now core.Time) { l.began.Store(int64(now)) }
 func (l *Line) End() { l.began.Store(0) }
 
 // Timer tells when the next timer is due that no other worker serves; core.Never: none is.
-func (l *Line) Timer(due core.Time) { l.timer.Store(int64(due)) }
+func (l *Line) Timer(due core.Time) { l.timer.Store(stands(due)) }
+
+// stands is how a deadline stands in a line. Of one that has come any time may be said, also 0,
+// which there means that none is.
+func stands(due core.Time) int64 { return int64(max(due, 1)) }

@@ -71,6 +71,21 @@ func TestNonsenseIsClampedAndCounted(t *testing.T) {
 	}
 }
 
+// TestDeadlinesThatHaveCome: a poller may say any time at or before now, also 0, which in a line means
+// that there is none.
+func TestDeadlinesThatHaveCome(t *testing.T) {
+	for _, due := range []core.Time{0, -1, -core.Never, 1} {
+		w := told(t, func(l *Line) {
+			l.Timer(due)
+			l.Queue(0, 0, due)
+		})
+		timer := w.Look(core.Second, 0).Timer
+		if timer > core.Second || w.Due() > core.Second || w.Nonsense().Sum() != 0 {
+			t.Errorf("due at %d: timer at %d, due at %d, %v", due, timer, w.Due(), w.Nonsense())
+		}
+	}
+}
+
 // What any worker serves is told beside what only this one does, and an ask lasts until it is heard;
 // what was asked before another was heard is heard with it.
 func TestAsksAreHeard(t *testing.T) {
