@@ -48,6 +48,7 @@ type Courier struct {
 	port    uint16
 	from    []*relay // from other workers
 	came    uint64   // packets through them
+	first   int      // of them, to be looked at first
 }
 
 // New joins them. App takes each event, on the worker's thread; its bytes are valid until it
@@ -155,7 +156,7 @@ func (c *Courier) behind(now core.Time) bool {
 // unread reports whether input waits, at any worker.
 func (c *Courier) unread() bool {
 	for _, q := range c.from {
-		if q.from.Unread() {
+		if q.from.Unread() || q.waiting() {
 			return true
 		}
 	}
@@ -189,7 +190,7 @@ func (c *Courier) submit() (n int) {
 
 // Next implements core.Poller.
 func (c *Courier) Next(now core.Time) core.Time {
-	if c.held > 0 || c.blocked {
+	if c.held > 0 || c.blocked || c.left() {
 		return now
 	}
 	return c.e.Deadline()

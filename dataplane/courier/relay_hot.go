@@ -13,6 +13,10 @@ import (
 // power of 2. (guess: four bursts)
 const relayed = 256
 
+// relayedTurn is how many of them are taken in a turn, of all relays together, so that a thread
+// that is to leave its core soon can: a burst.
+const relayedTurn = dataplane.MaxBurst
+
 // lineBytes is a cache line of every machine we know.
 const lineBytes = 64
 
@@ -64,24 +68,43 @@ func pathOf(r *dataplane.Request) transport.Path {
 	return transport.Path{UDP: r.Kind() != wire.KindRaw, Flow: flow.Turned()}
 }
 
-// relays gives the endpoint what came in at other workers, as much as fits into a relay.
+// relays gives the endpoint what came in at other workers, a turn's worth, beginning with another
+// relay each time. Nobody wakes us for what is left: Next says that it is.
 func (c *Courier) relays(now core.Time) (n int) {
-	for _, q := range c.from {
-		for range relayed {
-			head := q.head.Load()
-			if head == q.tail.Load() {
-				break
-			}
-			p := &q.parcels[head%relayed]
-			frames := p.frames[:p.count]
-			c.e.HandlePacket(now, &p.path, c.payload(frames))
-			c.w.Cache().FreeAll(frames)
-			q.head.Store(head + 1)
-			n++
-		}
+	for i := range c.from {
+		n += c.relay(now, c.from[(c.first+i)%len(c.from)], relayedTurn-n)
+	}
+	if c.first++; c.first >= len(c.from) {
+		c.first = 0
 	}
 	c.came += uint64(n)
 	return n
+}
+
+// relay gives the endpoint at most so many packets of one other worker.
+func (c *Courier) relay(now core.Time, q *relay, most int) (n int) {
+	for ; n < most && q.waiting(); n++ {
+		head := q.head.Load()
+		p := &q.parcels[head%relayed]
+		frames := p.frames[:p.count]
+		c.e.HandlePacket(now, &p.path, c.payload(frames))
+		c.w.Cache().FreeAll(frames)
+		q.head.Store(head + 1)
+	}
+	return n
+}
+
+// waiting reports whether a packet waits.
+func (q *relay) waiting() bool { return q.head.Load() != q.tail.Load() }
+
+// left reports whether packets of other workers wait.
+func (c *Courier) left() bool {
+	for _, q := range c.from {
+		if q.waiting() {
+			return true
+		}
+	}
+	return false
 }
 
 // payload is that of a packet in one piece.
