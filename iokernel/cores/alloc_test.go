@@ -81,7 +81,7 @@ func TestPassesDoNotAllocate(t *testing.T) {
 							switch {
 							case !obeys:
 								line.Become(baton.Running)
-								line.Queue(-1, -1, -1)
+								line.Queue(-1, -1, core.Never)
 							case w.Owner() == owners[k]:
 								line.Become(baton.Running)
 								line.TakeUp(w)
