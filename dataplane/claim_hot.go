@@ -120,7 +120,7 @@ func (m *member) attend(now core.Time) (work int) {
 	}
 	due := core.Never
 	for _, p := range m.companions {
-		due = min(due, p.Next(now))
+		due = min(due, max(p.Next(now), now)) // at once, from this turn on: they had one
 	}
 	if int64(due) != m.due.Load() {
 		m.due.Store(int64(due))
