@@ -97,6 +97,9 @@ func (w *Watch) Ack() Word { return Word(w.line.ack.Load()) }
 // say no more than a timer that is always past.
 func (w *Watch) Asked() bool { return w.line.asks.Load() != w.line.heard.Load() }
 
+// Heard is how many asks were heard: when it changes, a worker has looked.
+func (w *Watch) Heard() uint32 { return w.line.heard.Load() }
+
 // Due is when the next timer is due that any worker of the runtime serves; core.Never: none is.
 func (w *Watch) Due() core.Time {
 	due := core.Time(w.line.due.Load())

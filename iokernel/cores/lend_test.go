@@ -370,3 +370,38 @@ type keeper struct{}
 func (keeper) Decide(_ core.Time, _ *policy.Snapshot, out []policy.Action) []policy.Action {
 	return out
 }
+
+// Workers that are long at their work see to no letters: one more core is had for those, and none
+// for such as are read in time.
+func TestCallsBesideLongWork(t *testing.T) {
+	each(t, func(t *testing.T, p Policy) {
+		r := newRig(t, 3, p)
+		a := r.lc("a", 0)
+		a.send(1)
+		a.service = 50 * ms
+		r.until(ms, "a works", func() bool { return a.taken == 1 && a.on() == 1 })
+		r.run(5 * ms)
+		grants := r.s.Counters().Grants
+		a.call()
+		r.until(ms, "the letter is read", func() bool { return a.mail == 0 })
+		if n := r.s.Counters().Grants - grants; n != 1 || a.on() != 2 {
+			t.Errorf("%d grants, %d cores", n, a.on())
+		}
+		r.run(5 * ms)
+		a.set(r.now + ms)
+		r.until(2*ms, "the timer is served", func() bool { return a.due == core.Never })
+		r.until(100*ms, "it is done", func() bool { return a.on() <= 1 })
+
+		a.service = 10 * us
+		grants = r.s.Counters().Reasons[policy.ForTask]
+		for range 100 {
+			a.send(1)
+			r.run(2 * us)
+			a.call()
+			r.until(ms, "the letter is read", func() bool { return a.mail == 0 })
+		}
+		if n := r.s.Counters().Reasons[policy.ForTask] - grants; n > 0 {
+			t.Errorf("%d grants for letters beside short work", n)
+		}
+	})
+}

@@ -150,23 +150,29 @@ func (s *Scheduler) lookAtTeam(now core.Time, r *Runtime) {
 }
 
 // lookAtCalls adds what any worker of a runtime can do and its ports do not show: timers of what
-// accompanies them, and what somebody asks for. A worker that works sees to it unasked, an idle
-// one is about to. If none has a core it has waited since a pass first saw it, whatever the
-// runtime says.
+// accompanies them, and what somebody asks for. A worker that works sees to it in its next turn,
+// an idle one is about to. If none has a core, or those that have are long in their turns, it has
+// waited since a pass first saw it, whatever the runtime says.
 func (s *Scheduler) lookAtCalls(now core.Time, r *Runtime, in *policy.Runtime) {
 	since := r.wanted
 	r.wanted = 0
-	if r.held > r.ready {
-		return
-	}
-	due := r.due()
+	due, works := r.due(), r.held > r.ready
 	if r.asked() {
 		due = min(due, now)
+	}
+	if works {
+		if due > now || r.config.Class == policy.BestEffort {
+			return
+		}
+		if !r.overdue(now, &since) {
+			r.wanted = since
+			return
+		}
 	}
 	if due < in.NextTimer {
 		in.NextTimer, r.errand.due = due, policy.None
 	}
-	if r.held > 0 || due > now {
+	if r.held > 0 && !works || due > now {
 		return
 	}
 	if r.wanted = since; since == 0 {
@@ -175,6 +181,10 @@ func (s *Scheduler) lookAtCalls(now core.Time, r *Runtime, in *policy.Runtime) {
 	in.TaskDelay = max(in.TaskDelay, now-r.wanted, 1)
 	r.sated = false
 }
+
+// longTurn is from when on a runtime's working cores do not see to what is due. (guess: ten times
+// what the turns of a worker on a lent core are bounded to)
+const longTurn = 100 * core.Microsecond
 
 // grace is how long a worker that has just taken its core up is not said to be idle: until it has
 // had a turn, in which it does what it was granted the core for. (guess: a hand-over)

@@ -52,6 +52,7 @@ type Runtime struct {
 	denials uint      // passes in a row in which it had work and no core
 	parked  bool      // a worker has parked since the last pass
 	wanted  core.Time // since when it was seen to have none for what is no frame; 0: not so
+	served  uint64    // changes when some of that is served
 	errand  errand
 
 	delays      Histogram

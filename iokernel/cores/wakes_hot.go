@@ -92,6 +92,19 @@ func (r *Runtime) due() core.Time {
 	return due
 }
 
+// overdue reports whether nothing that any worker serves has been served for long, while something
+// of that is due: since then, 0 if that was not so at the last look.
+func (r *Runtime) overdue(now core.Time, since *core.Time) bool {
+	served := uint64(0)
+	for c := range r.watches {
+		served += uint64(r.watches[c].Heard()) + uint64(r.watches[c].Due())
+	}
+	if *since == 0 || served != r.served {
+		*since, r.served = now, served
+	}
+	return now-*since >= longTurn
+}
+
 // parks takes notice of a worker that has parked, once.
 func (r *Runtime) parks(now core.Time, in *policy.Runtime) {
 	e := &r.errand
