@@ -14,7 +14,8 @@ import "github.com/dunlin-io/dunlin/core"
 //     queue to all.
 //   - Loss alone is no sign of congestion unless it is more than half of what was sent: our links
 //     lose frames for other reasons (full rings, bad cables), a queue that overflows has shown
-//     itself by delay before, and what is sent again is exactly what was lost.
+//     itself by delay before, and what is sent again is exactly what was lost. Where silences are
+//     left out of delays it may not have: there a share of silentLoss counts.
 //   - Of the delay only what may be the network's counts. Swift has time stamps of a card for that;
 //     we leave out the time in which nothing came back at all (see silence).
 //
@@ -72,6 +73,9 @@ const (
 	// lossSample is how many frames a share of loss is judged on: of 64 frames, with 30 % lost,
 	// more than half are once in 3,000 times.
 	lossSample = 64
+	// silentLoss is the share of what was sent that may be lost while silences are left out of
+	// delays: they hide a queue, which then shows only by what it drops. (guess)
+	silentLoss = 16
 	// shyFor is how long after a small transfer bulk keeps only a shyShare of a frame queued, and
 	// grows as much more slowly: the next small one should not find a frame before it. (guess)
 	shyFor   = core.Millisecond
@@ -202,6 +206,9 @@ func (c *congestion) onSample(now, d, quiet core.Time, bytes int, acked int64) {
 	if b == nil || b == &c.small && c.limited {
 		return // beside bulk a small frame waits for the large one before it: that is no queue
 	}
+	if quiet > 0 {
+		d = max(d, b.least()) // of a frame that was sent in it the way is left out, too
+	}
 	t := c.target(now, b.least(), d)
 	if d < c.roundLeast {
 		c.roundLeast, c.roundBase, c.roundMargin = d, b.least(), t
@@ -236,8 +243,15 @@ func (c *congestion) endRound(next uint64) {
 	switch {
 	case c.skip:
 		c.skip = false // these were sent before the cut
+		if c.silent {
+			c.roundAcked, c.roundLost = 0, 0
+		}
 	case c.roundLost+c.roundAcked >= lossSample && c.roundLost > c.roundAcked:
 		c.cut(c.window / 2)
+	case c.overflows():
+		lost := int64(c.roundLost)
+		c.cut(max(c.window-c.window*lost/(lost+int64(c.roundAcked)), c.window/2))
+		c.roundAcked, c.roundLost = 0, 0
 	case c.roundLeast == core.Never:
 	case c.look():
 		c.window = lookFrames * c.frame
@@ -259,6 +273,12 @@ func (c *congestion) endRound(next uint64) {
 		c.roundAcked, c.roundLost = 0, 0
 	}
 	c.limited, c.silent = false, false
+}
+
+// overflows reports whether losses are taken for a queue's that silences hide.
+func (c *congestion) overflows() bool {
+	return c.silent && c.window > c.frame && c.roundLost > 1 &&
+		c.roundLost*silentLoss > c.roundLost+c.roundAcked
 }
 
 // stalled reports whether a round that was late is taken for a scheduler's doing.
