@@ -160,9 +160,12 @@ func (c *congestion) start(frame int) {
 
 // resize takes another size of large frames: they take another time on the way.
 func (c *congestion) resize(frame int) {
+	if int64(frame) == c.frame {
+		return // a probe that came twice, or late: the floor is still that of these
+	}
 	c.frame = int64(frame)
 	c.large = floor{}
-	c.window = max(c.window, c.frame)
+	c.window = min(max(c.window, c.frame), mostFrames*c.frame)
 	c.roundLeast, c.lastLeast = core.Never, core.Never
 }
 
@@ -330,7 +333,7 @@ func (c *congestion) onSpurious() (undone bool) {
 	if c.saved == 0 {
 		return false
 	}
-	c.window = max(c.window, c.saved)
+	c.window = min(max(c.window, c.saved), mostFrames*c.frame)
 	c.saved, c.slow = 0, c.slow || c.savedSlow
 	return true
 }
