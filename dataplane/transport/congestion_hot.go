@@ -14,7 +14,8 @@ import "github.com/dunlin-io/dunlin/core"
 //     queue to all.
 //   - Loss alone is no sign of congestion unless it is more than half of what was sent: our links
 //     lose frames for other reasons (full rings, bad cables), a queue that overflows has shown
-//     itself by delay before, and what is sent again is exactly what was lost.
+//     itself by delay before, and what is sent again is exactly what was lost. Where silences are
+//     left out of delays it may not have: there a share of silentLoss counts.
 //   - Of the delay only what may be the network's counts. Swift has time stamps of a card for that;
 //     we leave out the time in which nothing came back at all (see silence).
 //
@@ -57,9 +58,6 @@ const (
 	// after each further round, until it doubles (TIMELY's hyperactive increase; Mittal et al.,
 	// SIGCOMM 2015).
 	hyperMost = 10
-	// gapMost is the longest pause between two frames of bulk, for the same reason: 64 senders into
-	// 1 Gb/s need 0.8 ms.
-	gapMost = core.Millisecond
 	// baseFor is for how long the shortest round trip counts: routes change. Longer than BBR's 10
 	// s, because we never empty the queue to look. (guess)
 	baseFor = 60 * core.Second
@@ -72,6 +70,9 @@ const (
 	// lossSample is how many frames a share of loss is judged on: of 64 frames, with 30 % lost,
 	// more than half are once in 3,000 times.
 	lossSample = 64
+	// silentLoss is the share of what was sent that may be lost while silences are left out of
+	// delays: they hide a queue, which then shows only by what it drops. (guess)
+	silentLoss = 16
 	// shyFor is how long after a small transfer bulk keeps only a shyShare of a frame queued, and
 	// grows as much more slowly: the next small one should not find a frame before it. (guess)
 	shyFor   = core.Millisecond
@@ -82,15 +83,6 @@ const (
 	// shyMost bounds what the first small transfer takes out of the window: one part stays. It is
 	// above what a queue of marginLeast makes of the shortest round trip at 10 Gb/s. (guess)
 	shyMost = 4
-	// burstFor is the time that a sender who comes late makes up for, in frames sent at once; and
-	// at least burstFrames.
-	burstFor    = 10 * core.Microsecond
-	burstFrames = 2
-	// batchFor is the time, at the rate we have, of the frames of bulk that go together: the system
-	// call that sends one takes as long as half of it, so one at a time halves the rate. Whoever
-	// shares the link waits no longer than that. At 3 GB/s these are eight frames of 9,000 B, about
-	// what NICs cut from one buffer (64 KiB). (DIARY #8)
-	batchFor = 25 * core.Microsecond
 )
 
 // floor is the shortest delay of the last baseFor to twice that.
@@ -156,9 +148,12 @@ func (c *congestion) start(frame int) {
 
 // resize takes another size of large frames: they take another time on the way.
 func (c *congestion) resize(frame int) {
+	if int64(frame) == c.frame {
+		return // a probe that came twice, or late: the floor is still that of these
+	}
 	c.frame = int64(frame)
 	c.large = floor{}
-	c.window = max(c.window, c.frame)
+	c.window = min(max(c.window, c.frame), mostFrames*c.frame)
 	c.roundLeast, c.lastLeast = core.Never, core.Never
 }
 
@@ -202,6 +197,9 @@ func (c *congestion) onSample(now, d, quiet core.Time, bytes int, acked int64) {
 	if b == nil || b == &c.small && c.limited {
 		return // beside bulk a small frame waits for the large one before it: that is no queue
 	}
+	if quiet > 0 {
+		d = max(d, b.least()) // of a frame that was sent in it the way is left out, too
+	}
 	t := c.target(now, b.least(), d)
 	if d < c.roundLeast {
 		c.roundLeast, c.roundBase, c.roundMargin = d, b.least(), t
@@ -236,8 +234,15 @@ func (c *congestion) endRound(next uint64) {
 	switch {
 	case c.skip:
 		c.skip = false // these were sent before the cut
+		if c.silent {
+			c.roundAcked, c.roundLost = 0, 0
+		}
 	case c.roundLost+c.roundAcked >= lossSample && c.roundLost > c.roundAcked:
 		c.cut(c.window / 2)
+	case c.overflows():
+		lost := int64(c.roundLost)
+		c.cut(max(c.window-c.window*lost/(lost+int64(c.roundAcked)), c.window/2))
+		c.roundAcked, c.roundLost = 0, 0
 	case c.roundLeast == core.Never:
 	case c.look():
 		c.window = lookFrames * c.frame
@@ -259,6 +264,12 @@ func (c *congestion) endRound(next uint64) {
 		c.roundAcked, c.roundLost = 0, 0
 	}
 	c.limited, c.silent = false, false
+}
+
+// overflows reports whether losses are taken for a queue's that silences hide.
+func (c *congestion) overflows() bool {
+	return c.silent && c.window > c.frame && c.roundLost > 1 &&
+		c.roundLost*silentLoss > c.roundLost+c.roundAcked
 }
 
 // stalled reports whether a round that was late is taken for a scheduler's doing.
@@ -310,7 +321,7 @@ func (c *congestion) onSpurious() (undone bool) {
 	if c.saved == 0 {
 		return false
 	}
-	c.window = max(c.window, c.saved)
+	c.window = min(max(c.window, c.saved), mostFrames*c.frame)
 	c.saved, c.slow = 0, c.slow || c.savedSlow
 	return true
 }
@@ -333,33 +344,4 @@ func (c *congestion) hold() { c.limited, c.held = true, true }
 // admits reports whether the window has room for another bulk frame.
 func (c *congestion) admits(flying int64) bool {
 	return flying+min(c.window, c.frame) <= c.window || flying == 0
-}
-
-// due reports whether another frame of bulk may go: its time has come, or that of its batch.
-func (c *congestion) due(now core.Time) bool { return now >= c.paceAt || c.paceAt < c.batchEnd }
-
-// paced moves the time of the next frame by one that was sent now. A window is spread over a round
-// trip without its silences, so that it goes out while the thread has its CPU.
-func (c *congestion) paced(now core.Time, bytes int, rtt core.Time) {
-	if c.window >= c.frame && c.fabric > 0 {
-		rtt = min(rtt, c.fabric)
-	}
-	gap := min(core.Time(int64(bytes)*int64(rtt)/c.window), gapMost)
-	back := max(burstFor, burstFrames*gap)
-	if now < c.shyUntil {
-		gap += gap / shyPause
-		back = 0
-	}
-	if c.window < c.frame || c.held {
-		back = 0 // it was the window that held it up: frames follow the acknowledgements
-	}
-	c.held = false
-	start := max(c.paceAt, now-back)
-	switch {
-	case now < c.shyUntil:
-		c.batchEnd = 0
-	case now >= c.paceAt:
-		c.batchEnd = start + batchFor
-	}
-	c.paceAt = start + gap
 }

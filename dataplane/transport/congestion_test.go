@@ -355,3 +355,28 @@ func TestImpossibleSampleIsLeftOut(t *testing.T) {
 		t.Errorf("round trip of %d ns, not of 1 us", l.rtt.latest)
 	}
 }
+
+// TestResizeBoundsTheWindow: frames that become smaller leave a window of no more than mostFrames,
+// nor does undoing a time-out from before; the same size again forgets nothing.
+func TestResizeBoundsTheWindow(t *testing.T) {
+	const base = 20 * core.Microsecond
+	var c congestion
+	c.start(9014)
+	trip(&c, core.Second, base, 9014, 9014)
+	c.window = mostFrames * c.frame
+	c.resize(9014)
+	if c.large.least() != base {
+		t.Errorf("the same size again left a shortest round trip of %d ns", c.large.least())
+	}
+	c.onTimeout(1)
+	c.resize(1514)
+	if !c.onSpurious() || c.window != mostFrames*1514 {
+		t.Errorf("a window of %d frames after the time-out was undone", c.window/1514)
+	}
+	c.window = mostFrames * 9014
+	c.resize(1294)
+	if c.window != mostFrames*1294 || c.large.least() != 0 {
+		t.Errorf("a window of %d frames, and a shortest round trip of %d ns", c.window/1294,
+			c.large.least())
+	}
+}

@@ -9,6 +9,10 @@ import "github.com/dunlin-io/dunlin/core"
 // delay. That takes the place of the host delays that Swift measures with a card's time stamps
 // (Kumar et al., SIGCOMM 2020, section 3.2): we have no such card, and several hosts' threads may
 // be on the way.
+//
+// A queue shorter than the silence is hidden by it. If it drops frames these show it (see
+// congestion.overflows). If not, those who wait in it as well give way: what was sent in a silence
+// and is not there when it ends may be in a queue, or at another thread that has lost its CPU.
 type silence struct {
 	news  core.Time // when something was acknowledged last, or began to fly
 	total core.Time // of all silences so far

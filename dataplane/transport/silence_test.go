@@ -150,3 +150,54 @@ func TestTimeoutByMistakeCostsNothing(t *testing.T) {
 		t.Errorf("a window of %d bytes became one of %d", window, c.window)
 	}
 }
+
+// TestSilencesHideNoOverflow: while silences are left out of delays, a round that loses more than a
+// silentLoss costs the window as much, at most half of it, and its growth begins anew; a few losses
+// cost nothing, and nor do those of a round without silences.
+func TestSilencesHideNoOverflow(t *testing.T) {
+	const base, window = 10 * core.Microsecond, 128 * 1514
+	for _, x := range []struct {
+		quiet       core.Time
+		lost, acked int
+		want        int64
+	}{
+		{core.Millisecond, 25, 75, window - window/4},
+		{core.Millisecond, 49, 51, window - window*49/100},
+		{core.Millisecond, 1, 3, window},
+		{core.Millisecond, 6, 94, window},
+		{0, 25, 75, window},
+	} {
+		var c congestion
+		c.start(1514)
+		c.slow, c.window = false, window
+		trip(&c, core.Second, base, 1514, 1514)
+		c.endRound(0)
+		c.good = hyperMost
+		c.onSample(core.Second, base+x.quiet, x.quiet, 1514, 1514)
+		c.roundLost, c.roundAcked = x.lost, x.acked
+		c.endRound(0)
+		if c.window != x.want {
+			t.Errorf("%+v: a window of %d bytes is left", x, c.window)
+		}
+		if x.want < window && (c.good != 0 || c.roundLost != 0) {
+			t.Errorf("%+v: %d good rounds, %d losses count again", x, c.good, c.roundLost)
+		}
+	}
+}
+
+// TestSilencesShortenNoWay: a frame that was sent in a silence took no less than the shortest round
+// trip, which is what a window is spread over.
+func TestSilencesShortenNoWay(t *testing.T) {
+	const base = 10 * core.Microsecond
+	var c congestion
+	c.start(1514)
+	now := core.Second
+	for range 100 {
+		trip(&c, now, base, 1514, 1514)
+		c.onSample(now, core.Millisecond, core.Millisecond, 1514, 1514)
+	}
+	if c.fabric != base || c.roundLeast != base {
+		t.Errorf("round trips without silences of %d and %d ns, the way takes %d", c.fabric,
+			c.roundLeast, base)
+	}
+}
