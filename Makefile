@@ -50,7 +50,7 @@ bench: root build ## latency and throughput, all rows (root)
 	bin/dunlin bench latency
 	bin/dunlin bench throughput
 
-sim: build ## one seed of the simulated network again: make sim SEED=7
+sim: build ## one seed of the simulated network again: make sim SEED=9
 	bin/dunlin sim run --seed $(or $(SEED),1)
 
 # Compiled by a profile of itself it carries a twentieth more frames (DIARY 10), and takes a minute longer to
@@ -66,7 +66,7 @@ long: ## what is too long for test: 10^8 blind injections, 1,000 restarts (minut
 		-run '^(TestB8Restarts|TestB9BlindInjection)$$' ./dataplane/transport
 
 sim-planted: ## count the seeds that find mistakes made on purpose
-	go run -tags planted ./cmd/dunlin sim planted
+	$(GO) run -tags planted ./cmd/dunlin sim planted
 
 bench-cores: root build ## what lending cores costs and brings, with its page in out/ (root)
 	mkdir -p out

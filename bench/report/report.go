@@ -40,7 +40,7 @@ const (
 
 // Report is a whole run.
 type Report struct {
-	Suite     string    `json:"suite"` // "latency", "throughput", "cores", "alloc"
+	Suite     string    `json:"suite"` // "latency", "throughput", "cores", "alloc", "rpc"
 	Commit    string    `json:"commit"`
 	Machine   Machine   `json:"machine"`
 	Run       Run       `json:"run"`

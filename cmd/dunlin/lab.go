@@ -60,12 +60,12 @@ have no addresses. On the hosts' own interfaces nothing could be done to frames 
 Hosts that use the kernel's stack must compute checksums and segments themselves (ethtool -K IFACE
 tx off tso off), because this cable carries what it is given.
 
-Faults come from a script (dunlin sim --seed N --script FILE writes that of a simulation), from
---swarm, which draws them from the seed as the simulator does, or from the flags for single faults,
-which hold both ways. It ends by SIGINT or --for, and says what it did.`,
+Faults come from a script (dunlin sim run --seed N --script FILE writes that of a simulation),
+from --swarm, which draws them from the seed as the simulator does, or from the flags for single
+faults, which hold both ways. It ends by SIGINT or --for, and says what it did.`,
 		Example: `  sudo ip netns exec middle dunlin lab wire wa wb --loss 0.01 --delay 50us
-  sudo ip netns exec middle dunlin lab wire wa wb --swarm --seed 7
-  sudo ip netns exec middle dunlin lab wire wa wb --script seed7.json --pair 0,2`,
+  sudo ip netns exec middle dunlin lab wire wa wb --swarm --seed 9
+  sudo ip netns exec middle dunlin lab wire wa wb --script seed9.json --pair 0,2`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error { return o.run(c, args) },
 	}

@@ -51,17 +51,18 @@ func simRunCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Run one seed or scenario again, and shrink it",
 		Long: `Run the scenario of a seed, or one from a file: first with all that goes
-wrong in it, until the network has delivered so many frames; then it heals
+wrong in it, until the network has delivered so many frames (in some seeds
+three times as many) or nothing is left to do; then it heals
 some hosts for good, and everything that was begun must end. It checks after
 each step, and all of it each 1,024 steps. The same seed gives the same
 hash, on any machine of this kind.
 
 With --shrink it looks for a smaller scenario that breaks the same promise,
 in so many runs.`,
-		Example: `  dunlin sim run --seed 7
-  dunlin sim run --seed 7 --shrink 500 --write seed7.json
-  dunlin sim run --scenario seed7.json
-  dunlin sim run --seed 7 --script faults.json    for dunlin lab wire --script`,
+		Example: `  dunlin sim run --seed 9
+  dunlin sim run --seed 9 --shrink 500 --write seed9.json
+  dunlin sim run --scenario seed9.json
+  dunlin sim run --seed 9 --script faults.json    for dunlin lab wire --script`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}

@@ -66,7 +66,8 @@ func alloc(ctx context.Context, o load.Options, size sizes) (_ *report.Report, e
 		return o.Rows != nil && !o.Rows.MatchString(w.label())
 	})
 	if len(wanted) == 0 {
-		return nil, fmt.Errorf("memory: %v matches no row", o.Rows)
+		return nil, fmt.Errorf("memory: %v matches no row: dunlin bench alloc --help names them",
+			o.Rows)
 	}
 	start := time.Now()
 	r := load.NewReport("alloc", o)

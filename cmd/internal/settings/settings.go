@@ -5,6 +5,7 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
@@ -57,6 +58,9 @@ func (f *Flags) Load() (*config.Effective, error) {
 	text, err := os.ReadFile(f.file)
 	if errors.Is(err, fs.ErrNotExist) && !f.set.Changed("config") {
 		err = nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: iokernel --sample prints a file to begin with", err)
 	}
 	if err != nil {
 		return nil, exit.As(exit.Usage, err)
