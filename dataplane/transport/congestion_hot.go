@@ -4,7 +4,7 @@ import "github.com/dunlin-io/dunlin/core"
 
 // Congestion control is Swift (Kumar et al., SIGCOMM 2020): a target delay, additive increase below
 // it, a decrease in proportion to the excess above it at most once a round trip, windows below one
-// frame by pacing. Four things differ.
+// frame by pacing. Five things differ.
 //
 //   - The target is the shortest round trip seen plus the time that one of our own frames takes at
 //     the rate we have: each flow keeps about one frame queued (as Vegas does; Brakmo and Peterson,
@@ -18,6 +18,8 @@ import "github.com/dunlin-io/dunlin/core"
 //     left out of delays it may not have: there a share of silentLoss counts.
 //   - Of the delay only what may be the network's counts. Swift has time stamps of a card for that;
 //     we leave out the time in which nothing came back at all (see silence).
+//   - The target follows what was measured and not what was configured, so each flow looks now and
+//     then how short a round trip is without what it queues itself (see ebb).
 //
 // While silences alone hold a flow back its window grows beyond what the network holds, to what a
 // thread can send before it loses its CPU again: with less, the flow moves a few frames a slice.
@@ -116,6 +118,7 @@ type congestion struct {
 	goal      int64 // below it, too: after a time-out half of what was
 	limited   bool  // the window held something back in this round
 	silent    bool  // there was silence in this round
+	shy       bool  // there was a small transfer lately, at the last sample
 	skip      bool  // the window was cut in the round before this
 	held      bool  // ... since the last frame of bulk
 
@@ -133,6 +136,7 @@ type congestion struct {
 	lookAfter   int       // so many of them
 	roundAcked  int       // frames of this and earlier rounds, until there are enough to judge
 	roundLost   int
+	ebb         ebb
 
 	paceAt   core.Time // when the next bulk frame may go
 	batchEnd core.Time // those due before go with the one before them
@@ -193,6 +197,7 @@ func (c *congestion) seen(now, d core.Time, bytes int) {
 func (c *congestion) onSample(now, d, quiet core.Time, bytes int, acked int64) {
 	d = max(d-quiet, 1)
 	c.silent = c.silent || quiet > 0
+	c.shy = now < c.shyUntil
 	b := c.of(bytes)
 	if b == nil || b == &c.small && c.limited {
 		return // beside bulk a small frame waits for the large one before it: that is no queue
@@ -232,6 +237,7 @@ func (c *congestion) onSample(now, d, quiet core.Time, bytes int, acked int64) {
 // endRound judges a round when its last frame is acknowledged; next begins the following one.
 func (c *congestion) endRound(next uint64) {
 	switch {
+	case c.ebbs():
 	case c.skip:
 		c.skip = false // these were sent before the cut
 		if c.silent {
@@ -306,6 +312,7 @@ func (c *congestion) cut(window int64) {
 // onTimeout forgets the window: everything in flight seems lost. next is the frame sent next: once
 // it has arrived, the time-out was right.
 func (c *congestion) onTimeout(next uint64) {
+	c.flood()
 	if c.saved == 0 {
 		c.saved, c.savedSlow = c.window, c.slow
 	}
@@ -330,6 +337,7 @@ func (c *congestion) onSpurious() (undone bool) {
 // is right beside one: the window is cut by that at once, not by what a round trip tells later. A
 // part of shyMost is left, because a scheduler may have been the cause.
 func (c *congestion) beside(now core.Time) {
+	c.flood()
 	b, d := c.large.least(), min(c.roundLeast, c.lastLeast)
 	if now >= c.shyUntil && c.window > c.frame && b > 0 && d != core.Never && d > b {
 		c.cut(max(c.window*int64(b)/int64(d), c.window/shyMost))

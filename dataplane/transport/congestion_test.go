@@ -143,6 +143,30 @@ func TestB10FlowsShareFairly(t *testing.T) {
 	}
 }
 
+// TestB10LaterFlowGetsNoMore: a flow that begins while another one has a queue takes no more than
+// that one for long, though it has never seen the way without the other's queue.
+func TestB10LaterFlowGetsNoMore(t *testing.T) {
+	for _, mtu := range []int{1500, 9000} {
+		r := newRig(t)
+		size := func(c *Config) { c.MTU = mtu }
+		first, later, b := r.add(size), r.add(size), r.add(size)
+		first.rate, later.rate, b.rate = tenGigabit, tenGigabit, tenGigabit
+		x := streamTo(r, first, b, MaxPartial)
+		x.feed(r)
+		r.run(10 * core.Millisecond)
+		y := streamTo(r, later, b, MaxPartial)
+		y.feed(r)
+		r.run(100 * core.Millisecond)
+		beginX, beginY := x.inPlace(b), y.inPlace(b)
+		r.run(100 * core.Millisecond)
+		old, young := x.inPlace(b)-beginX, y.inPlace(b)-beginY
+		t.Logf("MTU %d: %d and %d MB/s", mtu, old/100e3, young/100e3)
+		if least := min(old, young); 5*least < old+young || old+young < tenGigabit/10*8/10 {
+			t.Errorf("MTU %d: %d and %d bytes in 100 ms", mtu, old, young)
+		}
+	}
+}
+
 // TestB10IdleRestartDoesNotBurst: after a second of silence no more frames go at once than before,
 // those of one batch.
 func TestB10IdleRestartDoesNotBurst(t *testing.T) {
