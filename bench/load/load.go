@@ -74,6 +74,9 @@ var ErrNotRoot = fmt.Errorf("needs root (sudo), to make network namespaces and a
 // ErrFewCPUs is what benchmarks return on a machine that is too small for them.
 var ErrFewCPUs = errors.New("too few CPUs")
 
+// ErrNoRow is what they return when Options.Rows chooses none.
+var ErrNoRow = errors.New("no such row")
+
 // Session is a benchmark that has ended.
 type Session struct {
 	Report *report.Report

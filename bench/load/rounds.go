@@ -72,8 +72,7 @@ func bench(ctx context.Context, o Options, what suite) (_ *Session, err error) {
 		})
 	}
 	if len(what.rows) == 0 {
-		return nil, fmt.Errorf("load: %v matches no row: dunlin bench %s --help names them", o.Rows,
-			what.name)
+		return nil, fmt.Errorf("load: %w: %v matches none of %s", ErrNoRow, o.Rows, what.name)
 	}
 	r := NewReport(what.name, o)
 	start := time.Now()

@@ -219,6 +219,8 @@ func (o *benchOptions) run(c *cobra.Command,
 	switch {
 	case c.Context().Err() != nil:
 		return fmt.Errorf("interrupted, and everything removed (%w)", err)
+	case errors.Is(err, load.ErrNoRow):
+		return usage(c, err)
 	case errors.Is(err, load.ErrFewCPUs):
 		return exit.As(exit.Unsupported, err)
 	case err != nil:

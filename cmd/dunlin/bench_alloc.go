@@ -90,6 +90,8 @@ func (o *benchOptions) runAlloc(c *cobra.Command) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("interrupted, and everything removed (%w)", err)
+	case errors.Is(err, load.ErrNoRow):
+		return usage(c, err)
 	case errors.Is(err, load.ErrFewCPUs):
 		return exit.As(exit.Unsupported, err)
 	case err != nil:

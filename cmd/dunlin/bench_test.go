@@ -21,6 +21,8 @@ func TestBenchMistakes(t *testing.T) {
 		{"bench alloc --rounds 0", "at least one round"},
 		{"bench alloc --rows (", "--rows: error parsing regexp"},
 		{"bench alloc --rate 5", "unknown flag: --rate"},
+		{"bench alloc --rows nosuch", "no such row: nosuch"},
+		{"bench rpc --rows nosuch", "no such row: nosuch"},
 	}
 	for _, test := range tests {
 		var stdout, stderr strings.Builder

@@ -66,8 +66,7 @@ func alloc(ctx context.Context, o load.Options, size sizes) (_ *report.Report, e
 		return o.Rows != nil && !o.Rows.MatchString(w.label())
 	})
 	if len(wanted) == 0 {
-		return nil, fmt.Errorf("memory: %v matches no row: dunlin bench alloc --help names them",
-			o.Rows)
+		return nil, fmt.Errorf("memory: %w: %v matches none of alloc", load.ErrNoRow, o.Rows)
 	}
 	start := time.Now()
 	r := load.NewReport("alloc", o)
