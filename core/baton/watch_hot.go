@@ -102,14 +102,7 @@ func (w *Watch) Heard() uint32 { return w.line.heard.Load() }
 
 // Due is when the next timer is due that any worker of the runtime serves; core.Never: none is.
 func (w *Watch) Due() core.Time {
-	due := core.Time(w.line.due.Load())
-	if due < 0 {
-		w.counts[NegativeTime]++
-	}
-	if due <= 0 {
-		return core.Never
-	}
-	return due
+	return w.deadline(w.line.due.Load())
 }
 
 // Look reads the line; the worker's core says word.
@@ -118,19 +111,13 @@ func (w *Watch) Look(now core.Time, word Word) Sight {
 	s := Sight{
 		Waited: w.age(now, l.oldest.Load(), FutureTask),
 		Worked: w.age(now, l.began.Load(), FutureRequest),
-		Timer:  core.Time(l.timer.Load()),
+		Timer:  w.deadline(l.timer.Load()),
 		Queued: int(l.queued.Load()),
 		Ack:    Word(l.ack.Load()),
 		State:  w.State(),
 	}
 	began := core.Time(l.began.Load())
 	s.Busy = began > 0 && began-ahead <= now
-	if s.Timer < 0 {
-		w.counts[NegativeTime]++
-	}
-	if s.Timer <= 0 {
-		s.Timer = core.Never
-	}
 	if s.Queued < 0 || s.Queued > MaxQueued {
 		w.counts[QueueRange]++
 		s.Queued = max(0, min(s.Queued, MaxQueued))
@@ -141,6 +128,17 @@ func (w *Watch) Look(now core.Time, word Word) Sight {
 	}
 	s.Stood = w.stood(now, s.State == Running && s.Ack == word)
 	return s
+}
+
+// deadline is what one that stands in the line says.
+func (w *Watch) deadline(at int64) core.Time {
+	if at < 0 {
+		w.counts[NegativeTime]++
+	}
+	if at <= 0 {
+		return core.Never
+	}
+	return core.Time(at)
 }
 
 // age is how long ago since was.

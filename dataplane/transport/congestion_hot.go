@@ -30,7 +30,7 @@ const (
 	// marginLeast is the least delay added to the floor: below it the turns of both ends' loops
 	// decide, each of which takes, opens and sends a burst. Two batches, so that one is sent while
 	// the other is taken in; with 25 us bulk had three quarters of that rate, with 1 us a tenth.
-	// Swift's base target is 25 us and more, and its hosts add to that. (DIARY #8)
+	// Swift's base target is 25 us and more, and its hosts add to that. (DIARY #8, #11)
 	marginLeast = 2 * batchFor
 	// shyLeast is the same beside small transfers: a tenth of 1,500 B at 10 Gb/s. (guess)
 	shyLeast = core.Microsecond / 8

@@ -24,10 +24,12 @@ const (
 // ebbs moves on by a round, and reports whether it is one of an ebb.
 func (c *congestion) ebbs() bool {
 	e := &c.ebb
-	if e.left > 0 {
-		if e.left--; e.left == 0 {
-			c.window = max(c.window, e.window)
-		}
+	switch {
+	case e.left > 1:
+		e.left--
+		return true
+	case e.left == 1:
+		c.flood()
 		return true
 	}
 	if c.window <= ebbFrames*c.frame || c.slow || c.shy {

@@ -20,10 +20,8 @@ func (e *Endpoint) HandleFrame(now core.Time, frame []byte) Reason {
 	}
 	payload := frame[p.Payload:p.Len()]
 	h, body, reason := parseHeader(payload)
-	if reason == OK && h.Type() == TypeData {
-		if s := e.talking(h.Session()); s != nil {
-			return e.handleData(now, s, h, body) // most frames: nobody asks for the way back
-		}
+	if s := e.talking(h, reason); s != nil {
+		return e.handleData(now, s, h, body) // most frames: nobody asks for the way back
 	}
 	if udp {
 		flow := wire.FlowOf(frame, p)
@@ -32,21 +30,27 @@ func (e *Endpoint) HandleFrame(now core.Time, frame []byte) Reason {
 		h := wire.Ethernet(frame)
 		e.from = RawPath(h.Dst(), h.Src())
 	}
-	return e.HandlePacket(now, &e.from, payload)
+	return e.handleOther(now, &e.from, h, body, reason)
 }
 
 // HandlePacket is HandleFrame for whoever has parsed the packet: payload is what follows the
 // Ethernet or UDP header, padding may be at its end, and back is the way of an answer.
 func (e *Endpoint) HandlePacket(now core.Time, back *Path, payload []byte) Reason {
 	h, body, reason := parseHeader(payload)
+	if s := e.talking(h, reason); s != nil {
+		return e.handleData(now, s, h, body)
+	}
+	return e.handleOther(now, back, h, body, reason)
+}
+
+// handleOther takes what no session here takes.
+func (e *Endpoint) handleOther(now core.Time, back *Path, h Header, body []byte, reason Reason,
+) Reason {
 	if reason != OK {
 		return e.drop(reason)
 	}
 	switch h.Type() {
 	case TypeData:
-		if s := e.talking(h.Session()); s != nil {
-			return e.handleData(now, s, h, body)
-		}
 		e.sayUnknown(now, back, h)
 		return e.drop(ReasonSession)
 	case TypeHandshake:
@@ -62,9 +66,13 @@ func (e *Endpoint) drop(r Reason) Reason {
 	return r
 }
 
-// talking is the session of that number, nil if there is none or it has no keys yet.
-func (e *Endpoint) talking(number uint32) *session {
-	s := e.lookup(number)
+// talking is the session whose data a packet with that header claims to be; nil if it does not, or
+// there is none, or it has no keys yet.
+func (e *Endpoint) talking(h Header, reason Reason) *session {
+	if reason != OK || h.Type() != TypeData {
+		return nil
+	}
+	s := e.lookup(h.Session())
 	if s == nil || s.state == sessionConnecting {
 		return nil
 	}

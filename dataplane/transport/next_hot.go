@@ -82,6 +82,14 @@ func (w *builder) ref(r ref) {
 	w.must = true
 }
 
+// say writes a record that is its kind and nothing else, and must arrive.
+func (w *builder) say(k recordKind, r refKind) {
+	w.b[w.n] = uint8(k)
+	w.n++
+	w.lazy = false
+	w.ref(ref{kind: r})
+}
+
 // build writes one frame of the lane: everything urgent, or one with bulk. It returns 0 if there is
 // nothing to say.
 func (l *lane) build(now core.Time, dst []byte, bulk bool) int {
@@ -181,16 +189,12 @@ func (l *lane) putControls(now core.Time, w *builder) {
 		w.acked = true
 	}
 	if l.drain {
-		w.b[w.n] = uint8(recordDrain)
-		w.n += drainBytes
-		w.ref(ref{kind: refDrain})
-		w.lazy, l.drain = false, false
+		w.say(recordDrain, refDrain)
+		l.drain = false
 	}
 	if l.done {
-		w.b[w.n] = uint8(recordDone)
-		w.n += doneBytes
-		w.ref(ref{kind: refDone})
-		w.lazy, l.done = false, false
+		w.say(recordDone, refDone)
+		l.done = false
 	}
 	for l.ends.n > 0 && w.refs < maxRefs-2 && w.left() >= abandonBytes {
 		l.putEnd(w, l.ends.pop())

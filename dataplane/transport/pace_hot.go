@@ -14,7 +14,7 @@ const (
 	// batchFor is the time, at the rate we have, of the frames of bulk that go together: the system
 	// call that sends one takes as long as half of it, so one at a time halves the rate. Whoever
 	// shares the link waits no longer than that. At 3 GB/s these are eight frames of 9,000 B, about
-	// what NICs cut from one buffer (64 KiB). (DIARY #8)
+	// what NICs cut from one buffer (64 KiB). (DIARY #11)
 	batchFor = 25 * core.Microsecond
 )
 

@@ -65,9 +65,7 @@ func (s *session) renewStep(now core.Time) (next core.Time) {
 	case now >= s.expires:
 		s.fail(now, CauseExpired)
 		return core.Never
-	case s.drainOwn || s.drainHis: // for good
-		return s.expires
-	case s.e.retiredWith(s.key): // its end wakes us
+	case s.drainOwn || s.drainHis || s.e.retiredWith(s.key): // for good, or its end wakes us
 		return s.expires
 	case now < s.renewAt:
 		return min(s.renewAt, s.expires)

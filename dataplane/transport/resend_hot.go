@@ -93,15 +93,9 @@ func (l *lane) putAgain(w *builder, r ref) {
 		w.lazy = false
 		w.ref(r)
 	case refDrain:
-		w.b[w.n] = uint8(recordDrain)
-		w.n += drainBytes
-		w.lazy = false
-		w.ref(r)
+		w.say(recordDrain, refDrain)
 	case refDone:
-		w.b[w.n] = uint8(recordDone)
-		w.n += doneBytes
-		w.lazy = false
-		w.ref(r)
+		w.say(recordDone, refDone)
 	}
 }
 
