@@ -18,10 +18,9 @@ func simGoodputCommand() *cobra.Command {
 cables of 10 Gb/s, 5 us each way, that lose some of all frames in both
 directions, behind a switch with 1 MiB for each port. Print what arrives, and
 what part that is of one sender's without loss. The same seed gives the same
-table, on any machine. Goals
-that are missed are marked; it fails when one is that is known to be reached.`,
+table, on any machine. Goals that are missed are marked, and it fails then.`,
 		Example: `  dunlin sim goodput
-  dunlin sim goodput --seed 2 --json`,
+  dunlin sim goodput --seed 2 -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			rows, err := swarm.GoodputTable(seed)

@@ -50,8 +50,8 @@ type entry struct {
 	size     uint32
 	reply    uint32 // bytes
 	place    uint16 // in the list of what its host has under way
-	life     uint8  // of the host that asked, modulo 256
 	region   int16  // -1: none
+	life     uint8  // of the host that asked, modulo 256
 	kind     kind
 	ended    bool
 	canceled bool

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -10,6 +11,13 @@ import (
 	"github.com/dunlin-io/dunlin/core"
 	"pgregory.net/rapid"
 )
+
+// TestEntryIsALineOfTheCache: there are tens of thousands of entries, and each is looked at again.
+func TestEntryIsALineOfTheCache(t *testing.T) {
+	if n := reflect.TypeFor[entry]().Size(); n != 64 {
+		t.Errorf("an entry has %d bytes", n)
+	}
+}
 
 func TestDueComesInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
